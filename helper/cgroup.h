@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef ISOLATE_HELPER_CGROUP_H
+#define ISOLATE_HELPER_CGROUP_H
+
+/*
+ * The control groups of one session (cgroups(7)): .../isolate/<uid>/<id> in the v2 hierarchy, or in each v1 hierarchy that is
+ * needed. The outer group carries the user's limits, the inner one the session's; both have all their limits before a process
+ * is in them. Which of the two it is, is seen from what is mounted at /sys/fs/cgroup.
+ */
+
+#include "lib/error.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define CGROUP_HIERARCHIES_MAX 8
+
+struct cgroup_backend;
+
+struct cgroup_hierarchy {
+	const char *controller; /* v1: one that is mounted here; v2: "" */
+	int root;		/* fd of the hierarchy's root */
+	int session;		/* fd of the session's group; -1 once it is removed */
+};
+
+struct cgroup {
+	const struct cgroup_backend *backend;
+	char path[96];	    /* of the session's group, below each root: "/isolate/1000/<id>" */
+	char home[4096];    /* /proc/<leader>/cgroup as it was before */
+	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
+	size_t n_hierarchies;
+};
+
+/*
+ * Makes the groups with all limits of the policy; no process is in them yet. lock is the fd of the lock file, held while the
+ * groups of a user are made or removed. *ret_cgroup is the caller's: cgroup_remove(), then cgroup_release().
+ * -ENOTSUP names a limit that this kernel or this hierarchy does not have. Nothing is left behind on error.
+ */
+int cgroup_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, int lock,
+	struct cgroup *ret_cgroup, struct error *err);
+
+/* Finds the groups of a session whose supervisor is gone, to be removed. path and home as its record has them. */
+int cgroup_find(const char *path, const char *home, struct cgroup *ret_cgroup, struct error *err);
+
+/* Moves the calling process and leader into the session's groups: all writes back to back, for each costs an RCU grace period
+ * of several ms unless another such write has just been made. Safe between vfork and exec. */
+int cgroup_enter(const struct cgroup *cgroup, pid_t leader, struct error *err);
+
+/* Moves leader back to the groups that it came from. */
+int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *err);
+
+/* Kills every process that is in the session's groups, those outside its PID namespace too. */
+int cgroup_kill(const struct cgroup *cgroup, struct error *err);
+
+/* Removes the session's groups and, when no other session of the user is left, the user's. -EBUSY while a process is in one of
+ * them: call it again. Done twice, it does nothing. */
+int cgroup_remove(struct cgroup *cgroup, int lock, struct error *err);
+
+/* Closes the fds. */
+void cgroup_release(struct cgroup *cgroup);
+
+/* Whether CGROUP_ROOT is the v2 hierarchy. -ENOTSUP when it is neither that nor v1's. */
+int cgroup_is_v2(struct error *err);
+
+#endif

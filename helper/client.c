@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/client.h"
+
+#include "helper/spawn.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HELPER LIBEXECDIR "/isolate-helper"
+#define REAP_MILLISECONDS 1000
+
+static void close_all(int fds[MESSAGE_FDS_MAX])
+{
+	for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
+		cleanup_close(&fds[i]);
+}
+
+static int take_reply(int socket, struct client_answer *answer, struct error *err)
+{
+	struct reply reply;
+	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
+	size_t n_fds = 0;
+	ssize_t n = receive_message(socket, &reply, sizeof(reply), fds, &n_fds);
+
+	if (n == sizeof(reply) && reply.magic == PROTOCOL_MAGIC) {
+		answer->kind = (enum reply_kind)reply.kind;
+		if (reply.kind == REPLY_SANDBOX && n_fds == REPLY_FDS) {
+			answer->namespaces = reply.namespaces;
+			answer->userns = reply.userns;
+			answer->init = fds[REPLY_FD_INIT];
+			answer->mountns = fds[REPLY_FD_MOUNTNS];
+			return 0;
+		}
+		if (reply.kind == REPLY_DONE && n_fds == 0)
+			return 0;
+		if (reply.kind == REPLY_ERROR && n_fds == 0 && reply.err.errnum > 0) {
+			*err = reply.err;
+			return -reply.err.errnum;
+		}
+	}
+	close_all(fds);
+	if (n < 0)
+		return error_set(err, (int)-n, "helper", "receive the answer of " HELPER);
+	if (n == 0)
+		return error_set(err, EPIPE, "helper", HELPER " cannot be started, or ended without an answer");
+	return error_set(err, EPROTO, "helper", HELPER " is not of this version");
+}
+
+static int exchange(int socket, const struct request *request, size_t size, struct client_answer *answer, struct error *err)
+{
+	int r = send_message(socket, request, size, NULL, 0);
+
+	if (r < 0 && r != -EPIPE)
+		return error_set(err, -r, "helper", "send the request");
+	r = wait_readable(socket, CLIENT_OPEN_MILLISECONDS);
+	if (r < 0)
+		return error_set(err, -r, "helper", HELPER " does not answer");
+	return take_reply(socket, answer, err);
+}
+
+int client_ask(const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err)
+{
+	struct client_answer answer = { .init = -1, .mountns = -1 };
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "helper", "socketpair");
+	AUTO_CLOSE int ours = pair[0];
+	AUTO_CLOSE int theirs = pair[1];
+
+	answer.supervisor = spawn_program(HELPER, NULL, theirs);
+	if (answer.supervisor < 0)
+		return error_set(err, -answer.supervisor, "helper", "start %s", HELPER);
+	cleanup_close(&theirs);
+	r = exchange(ours, request, size, &answer, err);
+	if (r < 0 || answer.kind != REPLY_SANDBOX) {
+		/* It ends by itself, unless it is the reason. */
+		if (r == -ETIMEDOUT)
+			kill(answer.supervisor, SIGKILL);
+		cleanup_close(&ours);
+		spawn_reap(answer.supervisor);
+		answer.supervisor = 0;
+	}
+	if (r < 0)
+		return r;
+	*ret_answer = answer;
+	return 0;
+}
+
+/* Through the directory's fd: the path of a private prefix may be longer than sun_path. */
+static int connect_supervisor(const char *id, int *ret_socket)
+{
+	AUTO_CLOSE int directory = -1;
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[256];
+
+	snprintf(path, sizeof(path), RUNSTATEDIR "/pam_isolate/%s", id);
+	directory = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || directory < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/control", directory);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	*ret_socket = take_fd(&fd);
+	return 0;
+}
+
+static int say_close(int socket, struct error *err)
+{
+	struct control_request request = { .magic = PROTOCOL_MAGIC, .kind = CONTROL_CLOSE };
+	struct control_reply reply;
+	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
+	size_t n_fds = 0;
+	ssize_t n = send_message(socket, &request, sizeof(request), NULL, 0);
+
+	if (n >= 0)
+		n = wait_readable(socket, CLIENT_CLOSE_MILLISECONDS);
+	if (n >= 0)
+		n = receive_message(socket, &reply, sizeof(reply), fds, &n_fds);
+	close_all(fds);
+	if (n < 0)
+		return error_set(err, (int)-n, "close", "the supervisor does not answer");
+	if (n == 0)
+		return error_set(err, ESRCH, "close", "the supervisor has ended");
+	if (n != sizeof(reply) || reply.magic != PROTOCOL_MAGIC)
+		return error_set(err, EPROTO, "close", "the supervisor is not of this version");
+	if (reply.err.errnum > 0) {
+		*err = reply.err;
+		return -reply.err.errnum;
+	}
+	return 0;
+}
+
+/*
+ * The sandbox's PID 1, and with it the supervisor, cannot end before the leader's own child in there is reaped. That is not ours to do: if
+ * there is such a zombie, the supervisor ends after us.
+ */
+static bool has_zombie_child(void)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
+}
+
+static void await_end(pid_t supervisor)
+{
+	AUTO_CLOSE int pidfd = sys_pidfd_open(supervisor);
+
+	if (pidfd >= 0 && !has_zombie_child() && wait_readable(pidfd, REAP_MILLISECONDS) == 0)
+		spawn_reap(supervisor);
+}
+
+int client_close(const char *id, pid_t supervisor, struct error *err)
+{
+	AUTO_CLOSE int socket = -1;
+	int r = connect_supervisor(id, &socket);
+
+	if (r == -ECONNREFUSED || r == -ENOENT)
+		return error_set(err, ESRCH, "close", "session %s has no supervisor", id);
+	if (r < 0)
+		return error_set(err, -r, "close", "ask the supervisor of session %s", id);
+	r = say_close(socket, err);
+	if (r >= 0)
+		await_end(supervisor);
+	return r;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * isolate-helper: makes the sandbox of one login and stays as its supervisor. Started as root by the leader, its parent, with one
+ * socket (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
+ */
+
+#include "helper/protocol.h"
+#include "helper/sandbox.h"
+#include "helper/supervisor.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+static union {
+	struct request request;
+	char room[REQUEST_SIZE_MAX];
+} message;
+
+/* The state of a process that root started may still be anybody's: make it ours. */
+static int settle(struct error *err)
+{
+	sigset_t all;
+
+	if (ensure_standard_fds() < 0 || chdir("/") < 0)
+		return error_set(err, errno, "helper", "standard fds and working directory");
+	umask(022);
+	setsid();
+	/* Terminals and users of the leader's process group have nothing to say here. SIGKILL has. */
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return error_set(err, errno, "helper", "sigprocmask");
+	return 0;
+}
+
+/*
+ * When memory runs out the kernel may pick anything of the user's, but not what the sandbox hangs on: this process, and PID 1, which
+ * inherits it. A root without CAP_SYS_RESOURCE (a container's) cannot ask for that: then both are safe by being the smallest only.
+ */
+static int protect_from_oom(struct error *err)
+{
+	int r = write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000");
+
+	return r < 0 && r != -EACCES ? error_set(err, -r, "helper", "/proc/self/oom_score_adj") : 0;
+}
+
+/* The leader is our parent. Asked again after pidfd_open, for it might have ended and its pid be another's. */
+static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	pid_t pid = getppid();
+	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
+
+	if (pidfd < 0)
+		return error_set(err, errno, "helper", "pidfd_open of the leader");
+	if (pid <= 1 || getppid() != pid)
+		return error_set(err, ESRCH, "helper", "the leader has ended");
+	*ret_pid = pid;
+	*ret_pidfd = take_fd(&pidfd);
+	return 0;
+}
+
+static int receive_request(struct error *err)
+{
+	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
+	size_t n_fds = 0;
+	ssize_t n = receive_message(HELPER_SOCKET_FD, &message, sizeof(message), fds, &n_fds);
+
+	for (size_t i = 0; i < n_fds; i++)
+		cleanup_close(&fds[i]);
+	if (n < 0)
+		return error_set(err, (int)-n, "helper", "receive the request");
+	return request_check(&message.request, (size_t)n, err);
+}
+
+static int send_reply(struct reply *reply, const int *fds, size_t n_fds)
+{
+	reply->magic = PROTOCOL_MAGIC;
+	return send_message(HELPER_SOCKET_FD, reply, sizeof(*reply), fds, n_fds);
+}
+
+static int serve_open(pid_t leader, int leader_pidfd, struct sandbox *sandbox, struct reply *reply)
+{
+	int fds[REPLY_FDS];
+	int r = sandbox_open(&message.request, leader, leader_pidfd, sandbox, &reply->err);
+
+	if (r <= 0) {
+		reply->kind = r < 0 ? REPLY_ERROR : REPLY_DONE;
+		send_reply(reply, NULL, 0);
+		return r;
+	}
+	reply->kind = REPLY_SANDBOX;
+	reply->namespaces = sandbox->namespaces;
+	reply->userns = sandbox->userns;
+	fds[REPLY_FD_INIT] = sandbox->init_pidfd;
+	fds[REPLY_FD_MOUNTNS] = sandbox->mountns;
+	/* A leader that does not listen any more has ended or given up: then supervise() ends the sandbox at once. */
+	if (send_reply(reply, fds, REPLY_FDS) < 0) {
+		sandbox_end(sandbox, NULL);
+		sandbox_clear(sandbox, NULL);
+		sandbox_release(sandbox);
+		return -EPIPE;
+	}
+	cleanup_close(&sandbox->mountns);
+	return 1;
+}
+
+static int serve_collect(pid_t leader, int leader_pidfd, struct reply *reply)
+{
+	int r = sandbox_collect(message.request.id, leader, leader_pidfd, &reply->err);
+
+	reply->kind = r < 0 ? REPLY_ERROR : REPLY_DONE;
+	send_reply(reply, NULL, 0);
+	return r < 0 ? r : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct sandbox sandbox;
+	struct reply reply = { .kind = REPLY_ERROR };
+	AUTO_CLOSE int leader_pidfd = -1;
+	pid_t leader = 0;
+	int r;
+
+	(void)argv;
+	if (argc != 1 || getuid() != 0 || geteuid() != 0)
+		return 2;
+	/* First: an end that has not read what was sent to it loses what it sends (ECONNRESET). */
+	r = receive_request(&reply.err);
+	if (r >= 0)
+		r = settle(&reply.err);
+	if (r >= 0)
+		r = protect_from_oom(&reply.err);
+	if (r >= 0)
+		r = find_leader(&leader, &leader_pidfd, &reply.err);
+	if (r < 0) {
+		send_reply(&reply, NULL, 0);
+		return 1;
+	}
+	openlog("pam_isolate", LOG_PID, LOG_AUTHPRIV);
+	r = message.request.kind == REQUEST_COLLECT ? serve_collect(leader, leader_pidfd, &reply) :
+						      serve_open(leader, leader_pidfd, &sandbox, &reply);
+	if (r <= 0)
+		return r < 0;
+	/* Made by clone and credentials on the way, this would not have lasted. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	close(HELPER_SOCKET_FD);
+	return supervise(&sandbox);
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * isolate-login: isolate-shell as a login shell or ForceCommand, without PAM. Executed by the gate with effective uid 0 and the real ids of the
+ * caller, who gets nothing but his own sandbox: there is no option, and who he is is the kernel's word. This process is the sandbox's leader; a
+ * child in it becomes the user's shell.
+ *
+ * Static like the gate, and for the same reason: the environment is the caller's.
+ */
+
+#include "helper/caller.h"
+#include "helper/client.h"
+#include "helper/spawn.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define GATE LIBEXECDIR "/isolate-shell"
+#define NAMES LIBEXECDIR "/isolate-names"
+#define NAMES_MILLISECONDS 20000
+
+static union {
+	struct request request;
+	char room[REQUEST_SIZE_MAX];
+} message;
+
+static int receive_request(int socket, size_t *ret_size, struct error *err)
+{
+	int fds[MESSAGE_FDS_MAX];
+	size_t n_fds = 0;
+	int r = wait_readable(socket, NAMES_MILLISECONDS);
+	ssize_t n = r < 0 ? r : receive_message(socket, &message, sizeof(message), fds, &n_fds);
+
+	if (n < 0)
+		return error_set(err, (int)-n, "login", NAMES " does not answer");
+	if (n == 0)
+		return error_set(err, ENOENT, "login", "you are not known to this machine");
+	*ret_size = (size_t)n;
+	return request_check(&message.request, (size_t)n, err);
+}
+
+/* Names are NSS's, and NSS loads libraries: in a process of its own. */
+static int ask_names(uid_t uid, size_t *ret_size, struct error *err)
+{
+	char argument[16];
+	int pair[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "login", "socketpair");
+	AUTO_CLOSE int ours = pair[0];
+	AUTO_CLOSE int theirs = pair[1];
+
+	snprintf(argument, sizeof(argument), "%u", uid);
+	pid = spawn_program(NAMES, argument, theirs);
+	if (pid < 0)
+		return error_set(err, -pid, "login", "start " NAMES);
+	cleanup_close(&theirs);
+	r = receive_request(ours, ret_size, err);
+	if (r < 0)
+		kill(pid, SIGKILL);
+	spawn_reap(pid);
+	if (r >= 0 && message.request.uid != uid)
+		r = error_set(err, EPERM, "login", "the answer is about somebody else");
+	return r;
+}
+
+/* The shell of the passwd entry, unless that is the gate. */
+static const char *choose_shell(void)
+{
+	const char *shell = message.request.shell;
+
+	return shell[0] == '\0' || strcmp(shell, GATE) == 0 ? "/bin/sh" : shell;
+}
+
+/* What a ForceCommand replaced is what the user asked for. sshd_config(5) */
+static char *original_command(char **envp)
+{
+	static const char name[] = "SSH_ORIGINAL_COMMAND=";
+
+	for (; *envp; envp++)
+		if (strncmp(*envp, name, sizeof(name) - 1) == 0)
+			return *envp + sizeof(name) - 1;
+	return NULL;
+}
+
+/* Our arguments are the shell's. Called without any we are a login shell, or the wrapper of another command. */
+static int exec_shell(int argc, char **argv, char **envp, struct error *err)
+{
+	const char *shell = choose_shell();
+	char *command = argc == 1 && argv[0][0] != '-' ? original_command(envp) : NULL;
+	char name[sizeof(message.request.shell) + 1];
+	char *with_command[] = { name, (char[]){ "-c" }, command, NULL };
+
+	snprintf(name, sizeof(name), "%s%s", command || argc > 1 ? "" : "-", strrchr(shell, '/') + 1);
+	argv[0] = name;
+	execve(shell, command ? with_command : argv, envp);
+	return error_set(err, errno, "login", "%s", shell);
+}
+
+/* In the child, which is in the PID namespace already. */
+static int enter(const struct client_answer *answer, const struct caller *caller, struct error *err)
+{
+	int flags = (int)answer->namespaces | CLONE_NEWNS | (answer->userns ? CLONE_NEWUSER : 0);
+
+	if (setns(answer->init, flags) < 0)
+		return error_set(err, errno, "login", "enter the sandbox");
+	return answer->userns ? caller_surrender(caller, err) : caller_become(caller, err);
+}
+
+static volatile sig_atomic_t hung_up;
+
+static void note_hangup(int signal)
+{
+	(void)signal;
+	hung_up = 1;
+}
+
+/* The terminal's keys are for the shell; its loss, and the end of the login, are for us. */
+static void set_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE };
+	struct sigaction action = { .sa_handler = SIG_IGN };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
+		sigaction(ignored[i], &action, NULL);
+	action.sa_handler = note_hangup;
+	sigaction(SIGHUP, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* Returns the status of waitpid(2) when the shell has ended, -1 when the login has. */
+static int await_shell(pid_t pid)
+{
+	int status;
+
+	while (!hung_up) {
+		if (waitpid(pid, &status, WUNTRACED) < 0) {
+			if (errno != EINTR)
+				return -1;
+			continue;
+		}
+		if (!WIFSTOPPED(status))
+			return status;
+		/* Whoever started us sees a shell that stops and goes on. */
+		kill(getpid(), SIGSTOP);
+		kill(pid, SIGCONT);
+	}
+	return -1;
+}
+
+static void end_like(int status)
+{
+	if (status >= 0 && WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	if (status >= 0) {
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+	}
+	_exit(status < 0 ? 128 + SIGHUP : 128 + WTERMSIG(status));
+}
+
+/* The leader: makes the shell in the sandbox, waits for it, ends the sandbox. */
+static int lead(const struct client_answer *answer, const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
+{
+	int status, r;
+	pid_t pid;
+
+	if ((answer->namespaces & CLONE_NEWPID) && setns(answer->init, CLONE_NEWPID) < 0)
+		return error_set(err, errno, "login", "enter the PID namespace");
+	pid = fork();
+	if (pid < 0)
+		return error_set(err, errno, "login", "fork");
+	if (pid == 0) {
+		r = enter(answer, caller, err);
+		if (r >= 0)
+			r = caller_restore(caller, err);
+		return r < 0 ? r : exec_shell(argc, argv, envp, err);
+	}
+	set_signals();
+	status = await_shell(pid);
+	if (client_close(message.request.id, answer->supervisor, err) < 0)
+		caller_refuse("isolate-shell", err);
+	end_like(status);
+	return 0;
+}
+
+/* Isolate=no. */
+static int exec_untouched(const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
+{
+	int r = caller_become(caller, err);
+
+	if (r >= 0)
+		r = caller_restore(caller, err);
+	return r < 0 ? r : exec_shell(argc, argv, envp, err);
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	static struct caller caller;
+	struct client_answer answer = { .init = -1, .mountns = -1 };
+	struct error err;
+	size_t size = 0;
+	int r = caller_take_over(&caller, &err);
+
+	if (r >= 0 && argc < 1)
+		r = error_set(&err, EINVAL, "login", "started without a name");
+	if (r >= 0)
+		r = ask_names(caller.uid, &size, &err);
+	if (r >= 0)
+		r = client_ask(&message.request, size, &answer, &err);
+	if (r >= 0)
+		r = answer.kind == REPLY_SANDBOX ? lead(&answer, &caller, argc, argv, envp, &err) :
+						   exec_untouched(&caller, argc, argv, envp, &err);
+	caller_refuse("isolate-shell", &err);
+}

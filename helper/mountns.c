@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/mountns.h"
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const struct {
+	const char *target;
+	const char *mode;
+	unsigned int attributes;
+} prepared_mounts[MOUNTNS_PREPARED] = {
+	[MOUNTNS_TMP] = { "/tmp", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+	[MOUNTNS_VAR_TMP] = { "/var/tmp", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+	[MOUNTNS_DEV_SHM] = { "/dev/shm", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+	[MOUNTNS_RUN_USER] = { RUN_USER, "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+	[MOUNTNS_CGROUP] = { "/sys/fs/cgroup", "0555", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY },
+};
+
+/* A new file system of type, not mounted anywhere yet. Returns its fd or a negative errno. fsopen(2) */
+static int new_mount(const char *type, const char *mode, unsigned int attributes)
+{
+	AUTO_CLOSE int context = sys_fsopen(type, FSOPEN_CLOEXEC);
+	int mount;
+
+	if (context < 0)
+		return -errno;
+	if (mode && sys_fsconfig(context, FSCONFIG_SET_STRING, "mode", mode, 0) < 0)
+		return -errno;
+	if (sys_fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	mount = sys_fsmount(context, FSMOUNT_CLOEXEC, attributes);
+	return mount < 0 ? -errno : mount;
+}
+
+/* The target may not be a symbolic link, nor anything on the way to it. */
+static int attach(int mount, const char *target, struct error *err)
+{
+	AUTO_CLOSE int directory = open_resolved(AT_FDCWD, target, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+
+	if (directory < 0)
+		return error_set(err, -directory, "mount", "%s", target);
+	if (sys_move_mount(mount, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		return error_set(err, errno, "mount", "%s", target);
+	return 0;
+}
+
+static bool is_wanted(const struct mountns_options *options, int i)
+{
+	switch (i) {
+	case MOUNTNS_TMP:
+	case MOUNTNS_VAR_TMP:
+	case MOUNTNS_DEV_SHM:
+		return options->private_tmp;
+	case MOUNTNS_CGROUP:
+		return !options->cgroup2;
+	default:
+		return true;
+	}
+}
+
+/* The user's own directory, in a file system of root's: nobody else's runtime directory is seen. */
+static int make_runtime_dir(int run_user, const struct mountns_options *options, struct error *err)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", options->uid);
+	if (mkdirat(run_user, name, 0700) < 0 || fchownat(run_user, name, options->uid, options->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return error_set(err, errno, "mount", "%s/%s", RUN_USER, name);
+	/* A machine without logind need not have the mount point. */
+	if (mkdir(RUN_USER, 0755) < 0 && errno != EEXIST)
+		return error_set(err, errno, "mount", "%s", RUN_USER);
+	return 0;
+}
+
+int mountns_prepare(const struct mountns_options *options, struct mountns_prepared *ret_prepared, struct error *err)
+{
+	struct mountns_prepared prepared;
+	mode_t old_mask = umask(0);
+	int r = 0;
+
+	memset(&prepared, -1, sizeof(prepared));
+	for (int i = 0; i < MOUNTNS_PREPARED && r >= 0; i++) {
+		if (!is_wanted(options, i))
+			continue;
+		r = new_mount("tmpfs", prepared_mounts[i].mode, prepared_mounts[i].attributes);
+		if (r < 0)
+			error_set(err, -r, "mount", "tmpfs for %s", prepared_mounts[i].target);
+		else
+			prepared.mounts[i] = r;
+	}
+	if (r >= 0)
+		r = make_runtime_dir(prepared.mounts[MOUNTNS_RUN_USER], options, err);
+	umask(old_mask);
+	if (r < 0) {
+		mountns_release(&prepared);
+		return r;
+	}
+	*ret_prepared = prepared;
+	return 0;
+}
+
+void mountns_release(struct mountns_prepared *prepared)
+{
+	for (int i = 0; i < MOUNTNS_PREPARED; i++)
+		cleanup_close(&prepared->mounts[i]);
+}
+
+/* File systems that show the namespaces of the process that mounts them. */
+static int mount_fresh(const char *type, const char *target, struct error *err)
+{
+	AUTO_CLOSE int mount = new_mount(type, NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+
+	if (mount < 0)
+		return error_set(err, -mount, "mount", "%s on %s", type, target);
+	return attach(mount, target, err);
+}
+
+static int mount_fresh_mqueue(struct error *err)
+{
+	struct stat st;
+
+	if (stat("/dev/mqueue", &st) < 0)
+		return errno == ENOENT ? 0 : error_set(err, errno, "mount", "/dev/mqueue");
+	return mount_fresh("mqueue", "/dev/mqueue", err);
+}
+
+int mountns_build(const struct mountns_options *options, const struct mountns_prepared *prepared, struct error *err)
+{
+	/*
+	 * A mount namespace of another user namespace starts as a slave of the one it was copied from. Where U is the host's, say
+	 * it: what happens in the sandbox must never reach the host. What the host mounts later (autofs homes) comes in.
+	 */
+	struct mount_attr attributes = {
+		.attr_set = options->userns ? MOUNT_ATTR_NOSUID : 0,
+		.propagation = options->userns ? 0 : 1 << 19 /* MS_SLAVE, which <sys/mount.h> has */,
+	};
+	int r;
+
+	if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attributes) < 0)
+		return error_set(err, errno, "mount", "change all mounts of the sandbox");
+	for (int i = 0; i < MOUNTNS_PREPARED; i++) {
+		if (prepared->mounts[i] < 0)
+			continue;
+		r = attach(prepared->mounts[i], prepared_mounts[i].target, err);
+		if (r < 0)
+			return r;
+	}
+	if (options->private_pids) {
+		r = mount_fresh("proc", "/proc", err);
+		if (r < 0)
+			return r;
+	}
+	if (options->private_ipc) {
+		r = mount_fresh_mqueue(err);
+		if (r < 0)
+			return r;
+	}
+	return options->cgroup2 ? mount_fresh("cgroup2", "/sys/fs/cgroup", err) : 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/pidns.h"
+
+#include "helper/caps.h"
+#include "lib/fd.h"
+#include "lib/syscalls.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct midwife {
+	const struct pidns_plan *plan;
+	struct error *err;
+	int result; /* pid of PID 1, or a negative errno */
+};
+
+static void run_inside(const struct pidns_plan *plan)
+{
+	struct error err;
+
+	/* Until isolate-init does it again: with the helper, all ends. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		error_set(&err, errno, "pidns", "PR_SET_PDEATHSIG");
+	else
+		plan->inside(plan->data, &err);
+	send_message(plan->report, &err, sizeof(err), NULL, 0);
+	_exit(1);
+}
+
+/*
+ * Runs in the helper's memory while the helper waits (vfork), as a process of its own: what it changes of its ids, capabilities, cgroup and
+ * user namespace it could not change back. PID 1 becomes the helper's child (CLONE_PARENT).
+ *
+ * PID 1's ids are set here because in U they are not mapped, and must not be root's: the owner of U is root, so PID 1 would be a root process
+ * with nothing of root's, and the user's ids would let him prlimit(2) it to death.
+ */
+static int deliver(void *data)
+{
+	struct midwife *midwife = data;
+	const struct pidns_plan *plan = midwife->plan;
+	struct clone_args args = { .flags = plan->namespaces | CLONE_PARENT };
+
+	midwife->result = cgroup_enter(plan->cgroup, plan->leader, midwife->err);
+	if (midwife->result < 0)
+		return 1;
+	if (plan->userns >= 0) {
+		midwife->result = caps_become_keeping(plan->uid, plan->gid, midwife->err);
+		if (midwife->result < 0)
+			return 1;
+		if (setns(plan->userns, CLONE_NEWUSER) < 0) {
+			midwife->result = error_set(midwife->err, errno, "pidns", "enter the user namespace");
+			return 1;
+		}
+	}
+	midwife->result = sys_clone3(&args);
+	if (midwife->result == 0)
+		run_inside(plan);
+	if (midwife->result < 0)
+		midwife->result = error_set(midwife->err, errno, "pidns", "clone the first process of the sandbox");
+	return midwife->result < 0;
+}
+
+int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err)
+{
+	static char stack[128 * 1024] __attribute__((aligned(16)));
+	struct midwife midwife = { .plan = plan, .err = err, .result = -EIO };
+	pid_t pid = clone(deliver, stack + sizeof(stack), CLONE_VM | CLONE_VFORK, &midwife);
+	siginfo_t info;
+	int pidfd;
+
+	if (pid < 0)
+		return error_set(err, errno, "pidns", "clone");
+	waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL);
+	if (midwife.result < 0)
+		return midwife.result;
+	/* Our child, not waited for: the pid cannot have become another's. */
+	pidfd = sys_pidfd_open(midwife.result);
+	if (pidfd < 0)
+		return error_set(err, errno, "pidns", "pidfd_open");
+	*ret_pid = midwife.result;
+	*ret_pidfd = pidfd;
+	return 0;
+}

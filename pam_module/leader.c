@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pam_module/leader.h"
+
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+#include "lib/syscalls.h"
+
+#include <cap-ng.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int check_capabilities(struct error *err)
+{
+	/* For the namespaces and mounts, the ids and maps, the groups' files, the limits and the end of the user's processes. */
+	static const unsigned int needed[] = { CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN,
+		CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL };
+
+	if (geteuid() != 0)
+		return error_set(err, EPERM, "leader", "the service does not run as root (effective uid %u)", geteuid());
+	if (capng_get_caps_process() < 0)
+		return error_set(err, EIO, "leader", "cannot read the service's capabilities");
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!capng_have_capability(CAPNG_EFFECTIVE, needed[i]))
+			return error_set(err, EPERM, "leader", "the service runs without the capability %s",
+				capng_capability_to_name(needed[i]));
+	return 0;
+}
+
+/* setns(2) takes no process with threads into a mount namespace; and the other threads would stay outside. */
+static int check_threads(struct error *err)
+{
+	AUTO_CLOSEDIR DIR *tasks = opendir("/proc/self/task");
+	const struct dirent *entry;
+	int n = 0;
+
+	if (!tasks)
+		return error_set(err, errno, "leader", "/proc/self/task");
+	while ((entry = readdir(tasks)))
+		n += entry->d_name[0] != '.';
+	return n == 1 ? 0 : error_set(err, EBUSY, "leader", "the service has %d threads, and a leader may have one", n);
+}
+
+static int namespace_number(const char *name, struct stat *st, struct error *err)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
+	return stat(path, st) < 0 ? error_set(err, errno, "leader", "%s", path) : 0;
+}
+
+/* Our PID namespace belongs to our user namespace, and our children's is the same, unless a leader has been here before. */
+static int check_outside(struct error *err)
+{
+	AUTO_CLOSE int pidns = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int owner = pidns < 0 ? -1 : ioctl(pidns, NS_GET_USERNS);
+	struct stat owner_st, userns, own, children;
+	int r = namespace_number("user", &userns, err);
+
+	if (r >= 0)
+		r = namespace_number("pid", &own, err);
+	if (r >= 0)
+		r = namespace_number("pid_for_children", &children, err);
+	if (r < 0)
+		return r;
+	/* EPERM: owned by a user namespace above ours, as in some containers. */
+	if (owner < 0 && errno != EPERM)
+		return error_set(err, errno, "leader", "the owner of the PID namespace");
+	if (own.st_ino != children.st_ino || (owner >= 0 && fstat(owner, &owner_st) == 0 && owner_st.st_ino != userns.st_ino))
+		return error_set(err, EALREADY, "leader", "this process is in a sandbox already");
+	return 0;
+}
+
+int leader_check(struct leader_home *ret_home, struct error *err)
+{
+	struct stat mountns;
+	int r = check_capabilities(err);
+
+	if (r >= 0)
+		r = check_threads(err);
+	if (r >= 0)
+		r = check_outside(err);
+	if (r >= 0)
+		r = namespace_number("mnt", &mountns, err);
+	if (r < 0)
+		return r;
+	*ret_home = (struct leader_home){ .device = mountns.st_dev, .mountns = mountns.st_ino };
+	return 0;
+}
+
+/*
+ * A new mount namespace starts at its root. The directory is looked up again by its path there; the kernel gives it without symbolic
+ * links, so one that has become a link since is not where we were, and the root has to do.
+ */
+static int set_namespaces(int fd, int flags)
+{
+	char cwd[PATH_MAX];
+	AUTO_CLOSE int directory = -1;
+
+	if (sys_getcwd(cwd, sizeof(cwd)) < 0)
+		cwd[0] = '\0';
+	if (setns(fd, flags) < 0)
+		return -errno;
+	if (!(flags & CLONE_NEWNS) || cwd[0] != '/')
+		return 0;
+	directory = open_resolved(AT_FDCWD, cwd, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+	return directory >= 0 && fchdir(directory) < 0 ? -errno : 0;
+}
+
+int leader_join(const struct leader_home *home, int init, int mountns, uint64_t namespaces, struct error *err)
+{
+	struct error way_home;
+	int r = set_namespaces(init, (int)namespaces);
+
+	if (r < 0)
+		error_set(err, -r, "leader", "enter the sandbox's namespaces");
+	else {
+		r = set_namespaces(mountns, CLONE_NEWNS);
+		if (r >= 0)
+			return 0;
+		error_set(err, -r, "leader", "enter the sandbox's mount namespace");
+	}
+	if (leader_go_home(home, &way_home) < 0)
+		error_prefix(err, "and no way back (%s)", way_home.text);
+	return r;
+}
+
+static int follow(pid_t pid)
+{
+	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
+
+	return pidfd < 0 ? -errno : set_namespaces(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
+}
+
+int leader_go_home(const struct leader_home *home, struct error *err)
+{
+	const pid_t others[] = { getppid(), 1 };
+	int r = follow(home->supervisor);
+	struct stat mountns;
+
+	/* None of these is in the user's hands, but they need not be where we were. */
+	for (size_t i = 0; r < 0 && i < ARRAY_SIZE(others); i++)
+		r = others[i] > 0 ? follow(others[i]) : r;
+	if (r < 0)
+		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
+	r = namespace_number("mnt", &mountns, err);
+	if (r >= 0 && (mountns.st_dev != home->device || mountns.st_ino != home->mountns))
+		r = error_set(err, ESTALE, "leader", "the supervisor is gone, and nobody else is where this process came from");
+	return r;
+}

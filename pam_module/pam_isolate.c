@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pam_isolate.so: pam_isolate(8). The module asks the helper, joins what it gets, and goes home at the end. */
+
+#include "pam_module/leader.h"
+#include "pam_module/request.h"
+
+#include "helper/client.h"
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <security/pam_ext.h>
+#include <security/pam_modules.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+/* All other symbols are hidden (pam_isolate.sym, -fvisibility=hidden). */
+#define ENTRY_POINT __attribute__((visibility("default")))
+
+#define DATA_NAME "pam_isolate_session"
+
+struct options {
+	bool ignore_errors;
+	bool debug;
+	const char *policy; /* NULL: the default */
+};
+
+/* What close_session has to know; lives in the PAM handle. */
+struct session {
+	pid_t opener;
+	struct leader_home home;
+	char id[SESSION_ID_SIZE];
+};
+
+static int parse_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options)
+{
+	*options = (struct options){ 0 };
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "onerr=ignore") == 0)
+			options->ignore_errors = true;
+		else if (strcmp(argv[i], "onerr=fail") == 0)
+			options->ignore_errors = false;
+		else if (strcmp(argv[i], "debug") == 0)
+			options->debug = true;
+		else if (strncmp(argv[i], "policy=/", 8) == 0)
+			options->policy = argv[i] + 7;
+		else {
+			pam_syslog(pamh, LOG_ERR, "unknown argument \"%s\"", argv[i]);
+			return PAM_SERVICE_ERR;
+		}
+	}
+	return PAM_SUCCESS;
+}
+
+static void free_session(pam_handle_t *pamh, void *data, int status)
+{
+	(void)pamh, (void)status;
+	free(data);
+}
+
+/* One line for the administrator, one sentence for the user, and the code for the stack. */
+static int refuse(pam_handle_t *pamh, const struct options *options, const char *user, const struct error *err)
+{
+	char line[ERROR_LINE_MAX];
+
+	pam_syslog(pamh, LOG_ERR, "login of %s %s: %s", user, options->ignore_errors ? "goes on without a sandbox (onerr=ignore)" : "refused",
+		error_line(err, line, sizeof(line)));
+	if (options->ignore_errors)
+		return PAM_IGNORE;
+	pam_error(pamh, "Your login cannot be isolated on this machine. Tell its administrator; the reason is in the system log.");
+	return PAM_SESSION_ERR;
+}
+
+static int set_environment(pam_handle_t *pamh, uid_t uid, struct error *err)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "XDG_RUNTIME_DIR=/run/user/%u", uid);
+	return pam_putenv(pamh, text) == PAM_SUCCESS ? 0 : error_set(err, ENOMEM, "environment", "XDG_RUNTIME_DIR");
+}
+
+/* Everything after the helper has made the sandbox. */
+static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home, const struct client_answer *answer,
+	struct error *err)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int r;
+
+	if (!session)
+		return error_set(err, ENOMEM, "leader", "memory");
+	session->opener = getpid();
+	session->home = *home;
+	memcpy(session->id, request->id, sizeof(session->id));
+	if (pam_set_data(pamh, DATA_NAME, session, free_session) != PAM_SUCCESS) {
+		free(session);
+		return error_set(err, ENOMEM, "leader", "pam_set_data");
+	}
+	r = set_environment(pamh, request->uid, err);
+	return r < 0 ? r : leader_join(home, answer->init, answer->mountns, answer->namespaces, err);
+}
+
+/* The supervisor's work where there is none any more: our cgroups are left, and the record. */
+static int collect(const char *id, struct error *err)
+{
+	struct request request = { .magic = PROTOCOL_MAGIC, .kind = REQUEST_COLLECT };
+	struct client_answer answer;
+
+	memcpy(request.id, id, sizeof(request.id));
+	snprintf(request.user, sizeof(request.user), "-");
+	return client_ask(&request, sizeof(request), &answer, err);
+}
+
+/* The leader is home, or this is not to be repaired. */
+static int leave(const struct session *session, struct error *err)
+{
+	int r = leader_go_home(&session->home, err);
+
+	/* From a namespace that is not quite ours the rest is done all the same; the error stays. */
+	if (r < 0 && r != -ESTALE)
+		return r;
+	if (client_close(session->id, session->home.supervisor, r < 0 ? NULL : err) != -ESRCH)
+		return r;
+	return collect(session->id, err);
+}
+
+/* Asks for a sandbox and enters it. */
+static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size, struct error *err)
+{
+	struct client_answer answer;
+	struct leader_home home;
+	int r = leader_check(&home, err);
+
+	if (r >= 0)
+		r = client_ask(request, size, &answer, err);
+	if (r < 0)
+		return r;
+	if (answer.kind == REPLY_DONE) {
+		if (options->debug)
+			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated: the policy says so", request->user);
+		return 0;
+	}
+	home.supervisor = answer.supervisor;
+	r = join(pamh, request, &home, &answer, err);
+	cleanup_close(&answer.init);
+	cleanup_close(&answer.mountns);
+	if (r < 0) {
+		client_close(request->id, answer.supervisor, NULL);
+		pam_set_data(pamh, DATA_NAME, NULL, NULL);
+		return r;
+	}
+	if (options->debug)
+		pam_syslog(pamh, LOG_DEBUG, "%s is in sandbox %s", request->user, request->id);
+	return 0;
+}
+
+static int open_isolated(pam_handle_t *pamh, const struct options *options, const char *user, struct error *err)
+{
+	AUTO_FREE struct request *request = NULL;
+	const void *data = NULL;
+	size_t size;
+	int r;
+
+	if (pam_get_data(pamh, DATA_NAME, &data) == PAM_SUCCESS && data)
+		return error_set(err, EALREADY, "leader", "the session is open already: is pam_isolate.so twice in the stack?");
+	r = request_make(pamh, user, options->policy, &request, &size, err);
+	if (r < 0)
+		return r;
+	/* Whatever is wrong with the policy or the machine, root can log in and mend it. */
+	return request->uid == 0 ? 0 : enter(pamh, options, request, size, err);
+}
+
+ENTRY_POINT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct options options;
+	struct error err;
+	const char *user = NULL;
+	int r = parse_options(pamh, argc, argv, &options);
+
+	(void)flags;
+	if (r != PAM_SUCCESS)
+		return r;
+	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user || !*user) {
+		error_set(&err, EINVAL, "user", "the service names no user");
+		return refuse(pamh, &options, "(nobody)", &err);
+	}
+	r = open_isolated(pamh, &options, user, &err);
+	if (r >= 0)
+		return PAM_SUCCESS;
+	r = refuse(pamh, &options, user, &err);
+	return r == PAM_SESSION_ERR && err.errnum == ENOENT && strcmp(err.step, "user") == 0 ? PAM_USER_UNKNOWN : r;
+}
+
+ENTRY_POINT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
+{
+	struct options options;
+	const struct session *session;
+	const void *data = NULL;
+	struct error err;
+	char line[ERROR_LINE_MAX];
+	int r = parse_options(pamh, argc, argv, &options);
+
+	(void)flags;
+	if (r != PAM_SUCCESS)
+		return r;
+	/* Not isolated; or a process forked since, whose sandbox is not its to end. */
+	if (pam_get_data(pamh, DATA_NAME, &data) != PAM_SUCCESS || !data)
+		return PAM_SUCCESS;
+	session = data;
+	if (session->opener != getpid())
+		return PAM_SUCCESS;
+	r = leave(session, &err);
+	if (r < 0)
+		pam_syslog(pamh, LOG_ERR, "session %s: %s", session->id, error_line(&err, line, sizeof(line)));
+	pam_set_data(pamh, DATA_NAME, NULL, NULL);
+	return r < 0 && !options.ignore_errors ? PAM_SESSION_ERR : PAM_SUCCESS;
+}

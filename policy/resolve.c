@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* What a policy comes to for one user, and how that is told. */
+#include "policy/internal.h"
+
+#include "lib/cleanup.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <string.h>
+
+/* A group without a name is in no section, not even in [group *]. */
+static bool group_matches(const char *pattern, const struct policy_subject *subject)
+{
+	for (size_t i = 0; i < subject->n_groups; i++)
+		if (*subject->groups[i] && fnmatch(pattern, subject->groups[i], 0) == 0)
+			return true;
+	return false;
+}
+
+static bool section_matches(const struct policy_section *section, const struct policy_subject *subject)
+{
+	switch (section->kind) {
+	case SECTION_USER:
+		return strcmp(section->name, subject->user) == 0;
+	case SECTION_GROUP:
+		return group_matches(section->name, subject);
+	case SECTION_DEFAULT:
+	case SECTION_KINDS:
+		break;
+	}
+	return section->kind == SECTION_DEFAULT;
+}
+
+/* Takes over what no section before has set. */
+static void apply_section(const struct policy_section *section, struct policy_effective *effective)
+{
+	for (const struct policy_entry *entry = section->entries; entry; entry = entry->next)
+		if (!effective->values[entry->key].set)
+			effective->values[entry->key] = entry->value;
+}
+
+static void apply_sections(const struct policy *policy, const struct policy_subject *subject, struct policy_effective *effective)
+{
+	static const enum section_kind most_specific_first[] = { SECTION_USER, SECTION_GROUP, SECTION_DEFAULT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(most_specific_first); i++)
+		for (const struct policy_section *section = policy->first; section; section = section->next)
+			if (section->kind == most_specific_first[i] && section_matches(section, subject))
+				apply_section(section, effective);
+}
+
+static unsigned int choice_index(const struct policy_key_row *row, const char *word)
+{
+	unsigned int i = 0;
+
+	while (row->choices[i] && strcmp(row->choices[i], word) != 0)
+		i++;
+	return i;
+}
+
+/* All defaults are choices: a limit has none. A test holds the table to that. */
+static void apply_defaults(struct policy_effective *effective)
+{
+	for (size_t key = 0; key < POLICY_KEYS; key++) {
+		const struct policy_key_row *row = &policy_keys[key];
+
+		if (effective->values[key].set || !row->default_value)
+			continue;
+		effective->values[key] = (struct policy_value){
+			.set = true,
+			.number = choice_index(row, row->default_value),
+			.text = row->default_value,
+		};
+	}
+}
+
+static void apply_fallbacks(struct policy_effective *effective)
+{
+	for (size_t key = 0; key < POLICY_KEYS; key++)
+		if (!effective->values[key].set && policy_keys[key].falls_back_to)
+			effective->values[key] = effective->values[policy_find_key(policy_keys[key].falls_back_to)];
+}
+
+static bool is_choice(const struct policy_effective *effective, enum policy_key key, unsigned int choice)
+{
+	return effective->values[key].set && effective->values[key].number == choice;
+}
+
+/* "FILE:LINE: " for the head of a message; of a default its key stands for the place. */
+static int at_place(const struct policy_value *value, struct error *err)
+{
+	return value->file ? error_prefix(err, "%s:%u", value->file, value->line) : error_prefix(err, "default");
+}
+
+static int check_whole(const struct policy_effective *effective, struct error *err)
+{
+	if (is_choice(effective, POLICY_PRIVATE_PIDS, POLICY_NO) &&
+		!is_choice(effective, POLICY_PRIVATE_USERS, POLICY_PRIVATE_USERS_NO)) {
+		error_set(err, EINVAL, POLICY_STEP, "PrivatePIDs=no asks for PrivateUsers=no, not PrivateUsers=%s",
+			effective->values[POLICY_PRIVATE_USERS].text);
+		return at_place(&effective->values[POLICY_PRIVATE_PIDS], err);
+	}
+	return 0;
+}
+
+int policy_resolve(const struct policy *policy, const struct policy_subject *subject, struct policy_effective *ret_effective,
+	struct error *err)
+{
+	struct policy_effective effective = { 0 };
+	struct error unwanted;
+	int r = 0;
+
+	apply_sections(policy, subject, &effective);
+	/* A policy must not lock root out, nor put him where he cannot mend it. */
+	if (subject->uid == 0)
+		effective.values[POLICY_ISOLATE] = (struct policy_value){
+			.set = true,
+			.number = POLICY_NO,
+			.text = "no",
+			.section = "root",
+		};
+	apply_defaults(&effective);
+	apply_fallbacks(&effective);
+	if (is_choice(&effective, POLICY_ISOLATE, POLICY_YES))
+		r = check_whole(&effective, err ? err : &unwanted);
+	if (r >= 0)
+		*ret_effective = effective;
+	return r;
+}
+
+/* Whether word is one of the blank-separated words. */
+static bool has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+
+	while (*words) {
+		size_t n = strcspn(words, " ");
+
+		if (n == length && strncmp(words, word, n) == 0)
+			return true;
+		words += n + strspn(words + n, " ");
+	}
+	return false;
+}
+
+static int not_built(const struct policy_key_row *row, const struct policy_value *value, struct error *err)
+{
+	struct error unwanted;
+
+	if (!err)
+		err = &unwanted;
+	if (*row->built)
+		error_set(err, ENOTSUP, POLICY_STEP, "%s=%s is not in force in this version", row->name, value->text);
+	else
+		error_set(err, ENOTSUP, POLICY_STEP, "%s is not in force in this version", row->name);
+	return at_place(value, err);
+}
+
+int policy_check_built(const struct policy_effective *effective, struct error *err)
+{
+	if (is_choice(effective, POLICY_ISOLATE, POLICY_NO))
+		return 0;
+	for (size_t key = 0; key < POLICY_KEYS; key++) {
+		const struct policy_key_row *row = &policy_keys[key];
+		const struct policy_value *value = &effective->values[key];
+
+		if (value->set && row->built && !has_word(row->built, value->text))
+			return not_built(row, value, err);
+	}
+	return 0;
+}
+
+static bool falls_back(const struct policy_effective *effective, size_t key)
+{
+	const struct policy_value *value = &effective->values[key], *other;
+
+	if (!policy_keys[key].falls_back_to)
+		return false;
+	other = &effective->values[policy_find_key(policy_keys[key].falls_back_to)];
+	return value->file == other->file && value->line == other->line;
+}
+
+static void explain_value(const struct policy_effective *effective, size_t key, FILE *out)
+{
+	const struct policy_key_row *row = &policy_keys[key];
+	const struct policy_value *value = &effective->values[key];
+	int width = fprintf(out, "%s=%s", row->name, value->text);
+
+	fprintf(out, "%*s# ", width < 31 ? 32 - width : 1, "");
+	if (falls_back(effective, key))
+		fprintf(out, "as %s, ", row->falls_back_to);
+	if (value->file)
+		fprintf(out, "%s:%u [%s]\n", value->file, value->line, value->section);
+	else
+		fprintf(out, "%s\n", value->section ? "root is never isolated" : "default");
+}
+
+void policy_explain(const struct policy_effective *effective, FILE *out)
+{
+	if (is_choice(effective, POLICY_ISOLATE, POLICY_NO)) {
+		explain_value(effective, POLICY_ISOLATE, out);
+		return;
+	}
+	for (size_t key = 0; key < POLICY_KEYS; key++)
+		if (effective->values[key].set)
+			explain_value(effective, key, out);
+}
