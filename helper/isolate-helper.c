@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -50,6 +51,26 @@ static int protect_from_oom(struct error *err)
 	int r = write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000");
 
 	return r < 0 && r != -EACCES ? error_set(err, -r, "helper", "/proc/self/oom_score_adj") : 0;
+}
+
+/*
+ * The leader has the user's limits already (pam_limits), which are not meant for this process and PID 1: with a limit on CPU time they would
+ * be killed one day, with one on processes no more than that many sessions could have a PID 1, for all of those are one user's. Without
+ * CAP_SYS_RESOURCE the hard limit is the most that can be had.
+ */
+static void lift_limits(void)
+{
+	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC };
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
+		struct rlimit limit = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
+
+		/* Files: no process can have more than fs.nr_open, and "infinity" is refused. */
+		if ((limits[i] == RLIMIT_NOFILE || setrlimit(limits[i], &limit) < 0) && getrlimit(limits[i], &limit) == 0) {
+			limit.rlim_cur = limit.rlim_max;
+			setrlimit(limits[i], &limit);
+		}
+	}
 }
 
 /* The leader is our parent. Asked again after pidfd_open, for it might have ended and its pid be another's. */
@@ -138,6 +159,7 @@ int main(int argc, char **argv)
 		r = settle(&reply.err);
 	if (r >= 0)
 		r = protect_from_oom(&reply.err);
+	lift_limits();
 	if (r >= 0)
 		r = find_leader(&leader, &leader_pidfd, &reply.err);
 	if (r < 0) {
