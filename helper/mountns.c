@@ -131,6 +131,112 @@ static int mount_fresh_mqueue(struct error *err)
 	return mount_fresh("mqueue", "/dev/mqueue", err);
 }
 
+/* What covers a mount point of the host's that shows more than the sandbox: one more mount of what the sandbox has itself. */
+static int cover(int source, const char *target)
+{
+	AUTO_CLOSE int copy = sys_open_tree(source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	AUTO_CLOSE int directory = -1;
+
+	if (copy < 0)
+		return -errno;
+	directory = open_resolved(AT_FDCWD, target, O_PATH | O_DIRECTORY, 0, RESOLVE_NO_SYMLINKS);
+	if (directory < 0)
+		return directory;
+	return sys_move_mount(copy, "", directory, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* The mount point of a line of mountinfo, its \ooo escapes undone, in place. proc_pid_mountinfo(5) */
+static char *mount_point(char *line)
+{
+	char *from, *to, *start;
+
+	for (int field = 0; field < 4 && line; field++)
+		line = strchr(line, ' ') ? strchr(line, ' ') + 1 : NULL;
+	if (!line)
+		return NULL;
+	line[strcspn(line, " ")] = '\0';
+	for (from = to = start = line; *from; to++)
+		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
+			*to = (char)((from[1] - '0') << 6 | (from[2] - '0') << 3 | (from[3] - '0'));
+			from += 4;
+		} else
+			*to = *from++;
+	*to = '\0';
+	return start;
+}
+
+/* The type of a line's file system, or "". */
+static const char *mount_type(const char *line)
+{
+	const char *separator = strstr(line, " - ");
+
+	return separator ? separator + 3 : "";
+}
+
+static bool is_type(const char *type, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	return strncmp(type, wanted, length) == 0 && (type[length] == ' ' || type[length] == '\0');
+}
+
+/* The whole of a file of /proc, for free(). NULL and errno. */
+static char *read_whole(const char *path)
+{
+	size_t size = 16384;
+	char *text = NULL;
+
+	for (;; size *= 2) {
+		char *larger = realloc(text, size);
+		ssize_t n = larger ? read_file_at(AT_FDCWD, path, larger, size) : -ENOMEM;
+
+		text = larger ? larger : text;
+		if (n >= 0)
+			return text;
+		if (n != -E2BIG) {
+			free(text);
+			errno = (int)-n;
+			return NULL;
+		}
+	}
+}
+
+/*
+ * A chroot's /proc on the host shows all of the host's processes. proc is the fd of the sandbox's own. What PID 1 cannot reach (EACCES), or nobody
+ * can (hidden below another mount, ENOENT), is left. The list is read before anything is added to it.
+ */
+static int cover_other_procs(int proc, struct error *err)
+{
+	AUTO_FREE char *mountinfo = read_whole("/proc/self/mountinfo");
+	char *rest = mountinfo, *line;
+	int r = mountinfo ? 0 : error_set(err, errno, "mount", "/proc/self/mountinfo");
+
+	while (r >= 0 && (line = strsep(&rest, "\n"))) {
+		bool shows_processes = is_type(mount_type(line), "proc");
+		const char *target = mount_point(line);
+
+		if (!shows_processes || !target || strcmp(target, "/proc") == 0)
+			continue;
+		r = cover(proc, target);
+		if (r == -EACCES || r == -ENOENT || r == -ENOTDIR)
+			r = 0;
+		if (r < 0)
+			error_set(err, -r, "mount", "proc on %s", target);
+	}
+	return r;
+}
+
+static int mount_proc(struct error *err)
+{
+	AUTO_CLOSE int proc = new_mount("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	int r;
+
+	if (proc < 0)
+		return error_set(err, -proc, "mount", "proc on /proc");
+	r = attach(proc, "/proc", err);
+	return r < 0 ? r : cover_other_procs(proc, err);
+}
+
 int mountns_build(const struct mountns_options *options, const struct mountns_prepared *prepared, struct error *err)
 {
 	/*
@@ -153,7 +259,7 @@ int mountns_build(const struct mountns_options *options, const struct mountns_pr
 			return r;
 	}
 	if (options->private_pids) {
-		r = mount_fresh("proc", "/proc", err);
+		r = mount_proc(err);
 		if (r < 0)
 			return r;
 	}
