@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "helper/cgroup_backend.h"
+#include "helper/cgroup_systemd.h"
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -15,6 +17,7 @@
 #include <sys/sysinfo.h>
 
 #define TOP "isolate"
+#define KILL_PASSES 1000
 
 static int open_dir_at(int dirfd, const char *name)
 {
@@ -27,9 +30,6 @@ int cgroup_is_v2(struct error *err)
 {
 	struct statfs fs;
 
-	/* sd_booted(3). systemd is the single writer of its tree: limits would have to go through its D-Bus interface. */
-	if (access("/run/systemd/system", F_OK) == 0)
-		return error_set(err, ENOTSUP, "cgroup", "systemd owns the cgroups of this machine, which is not supported yet");
 	if (statfs(CGROUP_ROOT, &fs) < 0)
 		return error_set(err, errno, "cgroup", CGROUP_ROOT);
 	if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
@@ -106,17 +106,24 @@ static uint64_t tasks_of_machine(void)
 	return smallest;
 }
 
+uint64_t cgroup_count(const struct policy_value *value)
+{
+	switch (value->unit) {
+	case POLICY_INFINITY:
+		return UINT64_MAX;
+	case POLICY_PERCENT:
+		return tasks_of_machine() / 100 * value->number;
+	default:
+		return value->number;
+	}
+}
+
 int cgroup_format_count(const struct policy_value *value, char text[CGROUP_VALUE_MAX])
 {
-	uint64_t number = value->number;
-
-	if (value->unit == POLICY_INFINITY) {
+	if (value->unit == POLICY_INFINITY)
 		snprintf(text, CGROUP_VALUE_MAX, "max");
-		return 0;
-	}
-	if (value->unit == POLICY_PERCENT)
-		number = tasks_of_machine() / 100 * number;
-	snprintf(text, CGROUP_VALUE_MAX, "%" PRIu64, number);
+	else
+		snprintf(text, CGROUP_VALUE_MAX, "%" PRIu64, cgroup_count(value));
 	return 0;
 }
 
@@ -232,6 +239,22 @@ static int make_all(struct cgroup *cgroup, const struct policy_effective *effect
 	return r;
 }
 
+static int make_ours(const struct policy_effective *effective, uid_t uid, const char *id, int lock, struct cgroup *cgroup,
+	struct error *err)
+{
+	int r;
+
+	snprintf(cgroup->path, sizeof(cgroup->path), "/" TOP "/%u/%s", uid, id);
+	r = cgroup->backend->open_hierarchies(effective, cgroup, err);
+	if (r < 0)
+		return r;
+	/* Another login of the user may be ending: its helper must not remove his group between our two mkdirs. */
+	flock(lock, LOCK_EX);
+	r = make_all(cgroup, effective, uid, id, err);
+	flock(lock, LOCK_UN);
+	return r;
+}
+
 int cgroup_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, int lock,
 	struct cgroup *ret_cgroup, struct error *err)
 {
@@ -241,17 +264,13 @@ int cgroup_make(const struct policy_effective *effective, uid_t uid, const char 
 	if (r < 0)
 		return r;
 	start(&cgroup, r > 0);
-	snprintf(cgroup.path, sizeof(cgroup.path), "/" TOP "/%u/%s", uid, id);
 	r = read_home(leader, &cgroup, err);
-	if (r >= 0)
-		r = cgroup.backend->open_hierarchies(effective, &cgroup, err);
-	if (r >= 0) {
-		/* Another login of the user may be ending: its helper must not remove his group between our two mkdirs. */
-		flock(lock, LOCK_EX);
-		r = make_all(&cgroup, effective, uid, id, err);
-		flock(lock, LOCK_UN);
-	}
+	if (r >= 0 && cgroup_systemd_runs())
+		r = cgroup_systemd_make(effective, uid, id, leader, &cgroup, err);
+	else if (r >= 0)
+		r = make_ours(effective, uid, id, lock, &cgroup, err);
 	if (r < 0) {
+		cgroup_send_home(&cgroup, leader, NULL);
 		cgroup_remove(&cgroup, lock, NULL);
 		cgroup_release(&cgroup);
 		return r;
@@ -260,7 +279,7 @@ int cgroup_make(const struct policy_effective *effective, uid_t uid, const char 
 	return 0;
 }
 
-int cgroup_find(const char *path, const char *home, struct cgroup *ret_cgroup, struct error *err)
+int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err)
 {
 	struct cgroup cgroup;
 	int r = cgroup_is_v2(err);
@@ -268,6 +287,7 @@ int cgroup_find(const char *path, const char *home, struct cgroup *ret_cgroup, s
 	if (r < 0)
 		return r;
 	start(&cgroup, r > 0);
+	cgroup.owner = owner;
 	snprintf(cgroup.path, sizeof(cgroup.path), "%s", path);
 	snprintf(cgroup.home, sizeof(cgroup.home), "%s", home);
 	r = cgroup.backend->open_hierarchies(NULL, &cgroup, err);
@@ -294,6 +314,9 @@ static int move_to(int group, const char *name, pid_t pid)
 
 int cgroup_enter(const struct cgroup *cgroup, pid_t leader, struct error *err)
 {
+	/* systemd has moved the leader and the helper, whose children are in the scope, too. */
+	if (cgroup->owner != CGROUP_OURS)
+		return 0;
 	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
 		int r = move_to(cgroup->hierarchies[i].session, "cgroup.procs", 0);
 
@@ -352,6 +375,8 @@ int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *er
 {
 	int result = 0;
 
+	if (cgroup->owner == CGROUP_OF_SESSION)
+		return 0;
 	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
 		const struct cgroup_hierarchy *hierarchy = &cgroup->hierarchies[i];
 		char path[4096];
@@ -369,9 +394,53 @@ int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *er
 	return result;
 }
 
-int cgroup_kill(const struct cgroup *cgroup, struct error *err)
+/* Signals each process of the group once. Returns how many there were, or a negative errno. */
+static int kill_each(int root, const char *path, pid_t leader)
 {
-	return cgroup->backend->kill(cgroup, err);
+	char name[128];
+	AUTO_FCLOSE FILE *file = NULL;
+	int fd, n = 0, pid;
+
+	snprintf(name, sizeof(name), "%s/cgroup.procs", path + 1);
+	fd = openat(root, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	file = fdopen(fd, "r");
+	if (!file) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (fscanf(file, "%d", &pid) == 1)
+		if (pid > 0 && pid != leader && pid != getpid()) {
+			kill(pid, SIGKILL);
+			n++;
+		}
+	return n;
+}
+
+/* In a group of systemd's the leader stays, and so do we: neither cgroup.kill nor the freezer can be used. A pass kills all that there are; what
+ * was forked meanwhile is found by the next. */
+static int kill_others(const struct cgroup *cgroup, pid_t leader)
+{
+	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, "pids");
+	int n = hierarchy ? 1 : -ENOTSUP;
+
+	for (int passes = 0; n > 0 && passes < KILL_PASSES; passes++) {
+		n = kill_each(hierarchy->root, cgroup->path, leader);
+		if (n > 0)
+			poll(NULL, 0, 1);
+	}
+	return n > 0 ? -EBUSY : n;
+}
+
+int cgroup_kill(const struct cgroup *cgroup, pid_t leader, struct error *err)
+{
+	int r;
+
+	if (cgroup->owner == CGROUP_OURS)
+		return cgroup->backend->kill(cgroup, err);
+	r = kill_others(cgroup, leader);
+	return r < 0 ? error_set(err, -r, "cgroup", "kill what is in %s", cgroup->path) : 0;
 }
 
 static int remove_group(int root, const char *path)
@@ -400,6 +469,9 @@ int cgroup_remove(struct cgroup *cgroup, int lock, struct error *err)
 {
 	int result = 0;
 
+	/* systemd removes its own when they are empty. */
+	if (cgroup->owner != CGROUP_OURS)
+		return 0;
 	flock(lock, LOCK_EX);
 	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
 		int r = remove_in_hierarchy(&cgroup->hierarchies[i], cgroup->path);

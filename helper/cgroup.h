@@ -5,7 +5,8 @@
 /*
  * The control groups of one session (cgroups(7)): .../isolate/<uid>/<id> in the v2 hierarchy, or in each v1 hierarchy that is
  * needed. The outer group carries the user's limits, the inner one the session's; both have all their limits before a process
- * is in them. Which of the two it is, is seen from what is mounted at /sys/fs/cgroup.
+ * of the user's is in them. Which version it is, is seen from what is mounted at /sys/fs/cgroup. Where systemd runs, the two groups are the
+ * user's slice and the login's scope: cgroup_systemd.h.
  */
 
 #include "lib/error.h"
@@ -26,9 +27,17 @@ struct cgroup_hierarchy {
 	int session;		/* fd of the session's group; -1 once it is removed */
 };
 
+/* Who made the session's group, and so removes it. */
+enum cgroup_owner {
+	CGROUP_OURS,	    /* no systemd here */
+	CGROUP_OF_SESSION, /* systemd's scope of a session of logind's, which the leader was in already */
+	CGROUP_OF_SCOPE,   /* systemd's scope of our asking, which the leader has been moved to */
+};
+
 struct cgroup {
 	const struct cgroup_backend *backend;
-	char path[96];	    /* of the session's group, below each root: "/isolate/1000/<id>" */
+	enum cgroup_owner owner;
+	char path[96];	    /* of the session's group, below each root: "/isolate/1000/<id>", "/user.slice/user-1000.slice/session-1.scope" */
 	char home[4096];    /* /proc/<leader>/cgroup as it was before */
 	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
 	size_t n_hierarchies;
@@ -42,8 +51,8 @@ struct cgroup {
 int cgroup_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, int lock,
 	struct cgroup *ret_cgroup, struct error *err);
 
-/* Finds the groups of a session whose supervisor is gone, to be removed. path and home as its record has them. */
-int cgroup_find(const char *path, const char *home, struct cgroup *ret_cgroup, struct error *err);
+/* Finds the groups of a session whose supervisor is gone, to be removed. path, home and owner as its record has them. */
+int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err);
 
 /* Moves the calling process and leader into the session's groups: all writes back to back, for each costs an RCU grace period
  * of several ms unless another such write has just been made. Safe between vfork and exec. */
@@ -52,8 +61,8 @@ int cgroup_enter(const struct cgroup *cgroup, pid_t leader, struct error *err);
 /* Moves leader back to the groups that it came from. */
 int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *err);
 
-/* Kills every process that is in the session's groups, those outside its PID namespace too. */
-int cgroup_kill(const struct cgroup *cgroup, struct error *err);
+/* Kills every process that is in the session's groups, those outside its PID namespace too, but not leader and the caller. */
+int cgroup_kill(const struct cgroup *cgroup, pid_t leader, struct error *err);
 
 /* Removes the session's groups and, when no other session of the user is left, the user's. -EBUSY while a process is in one of
  * them: call it again. Done twice, it does nothing. */

@@ -27,6 +27,7 @@ struct cgroup_backend {
 	/* Makes what the policy needs work in group, an open directory below parent. Done again for a group that exists. */
 	int (*prepare_group)(const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent,
 		struct error *err);
+	/* Kills every process in the session's group, which neither we nor the leader are in. */
 	int (*kill)(const struct cgroup *cgroup, struct error *err);
 };
 
@@ -42,8 +43,9 @@ bool cgroup_wants(const struct cgroup_backend *backend, const struct policy_effe
 int cgroup_format_bytes(const struct policy_value *value, const char *infinity, char text[CGROUP_VALUE_MAX]);
 int cgroup_format_count(const struct policy_value *value, char text[CGROUP_VALUE_MAX]);
 
-/* Bytes of a MemoryMax-like value: percent of RAM resolved, UINT64_MAX for infinity. */
+/* Bytes of a MemoryMax-like value, number of a TasksMax-like one: percent resolved, UINT64_MAX for infinity. */
 uint64_t cgroup_bytes(const struct policy_value *value);
+uint64_t cgroup_count(const struct policy_value *value);
 
 #define CGROUP_CPU_PERIOD_US 100000
 

@@ -61,9 +61,9 @@ static int write_session(int directory, const struct record_content *content, in
 	const struct request *request = content->request;
 	char text[1024];
 	int n = snprintf(text, sizeof(text),
-		"ID=%s\nUSER=%s\nUID=%u\nSERVICE=%s\nTTY=%s\nLEADER=%d\nSUPERVISOR=%d\nINIT=%d\nSINCE=%lld\nCGROUP=%s\nBACKEND=%s\n",
+		"ID=%s\nUSER=%s\nUID=%u\nSERVICE=%s\nTTY=%s\nLEADER=%d\nSUPERVISOR=%d\nINIT=%d\nSINCE=%lld\nCGROUP=%s\nBACKEND=%s\nOWNER=%d\n",
 		request->id, request->user, request->uid, request->service, request->tty, content->leader, getpid(), content->init,
-		(long long)time(NULL), content->cgroup, content->backend);
+		(long long)time(NULL), content->cgroup, content->backend, content->owner);
 	AUTO_CLOSE int fd = -1;
 	int r;
 
@@ -148,28 +148,38 @@ void record_remove(const struct record_store *store, struct record *record)
 	cleanup_close(&record->control);
 }
 
-static int read_cgroup_line(int directory, char *cgroup, size_t size)
+/* The value of the line "KEY=value", whose key is given as "\nKEY=". NULL: no such line, or it does not fit. */
+static const char *find_line(const char *text, const char *key, char *value, size_t size)
 {
-	char text[1024], *line;
-	ssize_t n = read_file_at(directory, "session", text, sizeof(text));
+	const char *line = strstr(text, key);
 	size_t length;
+
+	if (!line)
+		return NULL;
+	line += strlen(key);
+	length = strcspn(line, "\n");
+	if (length >= size)
+		return NULL;
+	memcpy(value, line, length);
+	value[length] = '\0';
+	return value;
+}
+
+static int read_session(int directory, char *cgroup, size_t size, enum cgroup_owner *ret_owner)
+{
+	char text[1024], owner[8];
+	ssize_t n = read_file_at(directory, "session", text, sizeof(text));
 
 	if (n < 0)
 		return (int)n;
-	line = strstr(text, "\nCGROUP=/");
-	if (!line)
+	if (!find_line(text, "\nCGROUP=", cgroup, size) || cgroup[0] != '/' || !find_line(text, "\nOWNER=", owner, sizeof(owner)))
 		return -EBADMSG;
-	line += strlen("\nCGROUP=");
-	length = strcspn(line, "\n");
-	if (length >= size)
-		return -EBADMSG;
-	memcpy(cgroup, line, length);
-	cgroup[length] = '\0';
+	*ret_owner = (enum cgroup_owner)atoi(owner);
 	return 0;
 }
 
 int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup, size_t cgroup_size,
-	char *home, size_t home_size, struct error *err)
+	char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err)
 {
 	AUTO_CLOSE int directory = openat(store->directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int session = directory < 0 ? -1 : openat(directory, "session", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
@@ -180,7 +190,7 @@ int record_take_over(const struct record_store *store, const char *id, struct re
 		return error_set(err, errno, "record", RECORD_DIR "/%s", id);
 	if (flock(session, LOCK_EX | LOCK_NB) < 0)
 		return error_set(err, errno == EWOULDBLOCK ? EBUSY : errno, "record", "session %s has a supervisor", id);
-	r = read_cgroup_line(directory, cgroup, cgroup_size);
+	r = read_session(directory, cgroup, cgroup_size, ret_owner);
 	if (r < 0)
 		return error_set(err, -r, "record", RECORD_DIR "/%s/session", id);
 	n = read_file_at(directory, "home", home, home_size);

@@ -10,6 +10,7 @@
  * Nothing in the sandbox rests on it. A name that starts with a dot is not a session yet.
  */
 
+#include "helper/cgroup.h"
 #include "helper/protocol.h"
 #include "lib/error.h"
 
@@ -38,6 +39,7 @@ struct record_content {
 	pid_t init;
 	const char *backend;
 	const char *cgroup;
+	enum cgroup_owner owner;
 	const char *home;
 };
 
@@ -49,10 +51,10 @@ int record_make(const struct record_store *store, const struct record_content *c
 void record_remove(const struct record_store *store, struct record *record);
 
 /*
- * Takes over the record of a session whose supervisor has ended: what its home file and the CGROUP line say goes to home and
- * cgroup. -EBUSY: the supervisor lives; -ENOENT: there is no such record.
+ * Takes over the record of a session whose supervisor has ended: what its home file and its CGROUP and OWNER lines say goes to
+ * home, cgroup and ret_owner. -EBUSY: the supervisor lives; -ENOENT: there is no such record.
  */
 int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup, size_t cgroup_size,
-	char *home, size_t home_size, struct error *err);
+	char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "helper/caps.h"
 #include "helper/gatens.h"
 #include "helper/isolate-init.h"
+#include "helper/login_policy.h"
 #include "helper/mountns.h"
 #include "helper/pidns.h"
 #include "helper/userns.h"
@@ -25,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define INIT_PROGRAM LIBEXECDIR "/isolate-init"
 
@@ -54,32 +56,6 @@ static bool is_yes(const struct plan *plan, enum policy_key key)
 }
 
 /* ---- what the policy says ---- */
-
-/* 1: isolate him; 0: Isolate=no. */
-static int read_policy(const struct request *request, struct policy **ret_policy, struct policy_effective *effective,
-	struct error *err)
-{
-	static const char *names[REQUEST_GROUPS_MAX];
-	const struct request_group *groups = request_groups(request);
-	struct policy_source source = { .file = SYSCONFDIR "/security/isolate.conf", .directory = SYSCONFDIR "/security/isolate.d" };
-	struct policy_subject subject = {
-		.user = request->user, .uid = request->uid, .groups = names, .n_groups = request->n_groups,
-	};
-	int r;
-
-	if (request->policy[0])
-		source = (struct policy_source){ .file = request->policy };
-	for (size_t i = 0; i < request->n_groups; i++)
-		names[i] = groups[i].name;
-	r = policy_load(&source, ret_policy, err);
-	if (r >= 0)
-		r = policy_resolve(*ret_policy, &subject, effective, err);
-	if (r >= 0 && effective->values[POLICY_ISOLATE].number == POLICY_NO)
-		return 0;
-	if (r >= 0)
-		r = policy_check_built(effective, err);
-	return r < 0 ? r : 1;
-}
 
 static int find_init_user(struct plan *plan, struct error *err)
 {
@@ -286,6 +262,7 @@ static int write_record(const struct plan *plan, struct sandbox *sandbox, struct
 		.init = sandbox->init,
 		.backend = sandbox->cgroup.backend->name,
 		.cgroup = sandbox->cgroup.path,
+		.owner = sandbox->cgroup.owner,
 		.home = sandbox->cgroup.home,
 	};
 
@@ -333,7 +310,9 @@ int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, 
 	int r;
 
 	memset(&plan.mounts, -1, sizeof(plan.mounts));
-	r = read_policy(request, &policy, &plan.effective, err);
+	r = login_policy(request, &policy, &plan.effective, err);
+	if (r > 0 && policy_check_built(&plan.effective, err) < 0)
+		r = -ENOTSUP;
 	if (r > 0) {
 		r = make(&plan, &sandbox, err);
 		mountns_release(&plan.mounts);
@@ -373,7 +352,7 @@ int sandbox_end(struct sandbox *sandbox, struct error *err)
 		sys_pidfd_send_signal(sandbox->init_pidfd, SIGKILL);
 	/* With a PID namespace its init took all with it. */
 	if (!(sandbox->namespaces & CLONE_NEWPID)) {
-		int killed = cgroup_kill(&sandbox->cgroup, err);
+		int killed = cgroup_kill(&sandbox->cgroup, sandbox->leader, err);
 
 		r = r < 0 ? r : killed;
 	}
@@ -431,15 +410,20 @@ int sandbox_collect(const char *id, pid_t leader, int leader_pidfd, struct error
 {
 	struct sandbox sandbox = { .leader = leader, .leader_pidfd = leader_pidfd, .init_pidfd = -1, .mountns = -1 };
 	char path[sizeof(sandbox.cgroup.path)], home[sizeof(sandbox.cgroup.home)];
+	enum cgroup_owner owner;
 	int r = record_store_open(&sandbox.store, err);
 
 	if (r >= 0)
-		r = record_take_over(&sandbox.store, id, &sandbox.record, path, sizeof(path), home, sizeof(home), err);
+		r = record_take_over(&sandbox.store, id, &sandbox.record, path, sizeof(path), home, sizeof(home), &owner, err);
 	if (r >= 0)
-		r = cgroup_find(path, home, &sandbox.cgroup, err);
+		r = cgroup_find(path, home, owner, &sandbox.cgroup, err);
 	if (r < 0)
 		return r;
 	sandbox.has_cgroup = true;
+	/* Forked by a leader that is in the session's groups still, we are too, and would be frozen and killed with what they hold. */
+	r = cgroup_send_home(&sandbox.cgroup, getpid(), err);
+	if (r < 0)
+		return r;
 	r = sandbox_end(&sandbox, err);
 	sandbox_clear(&sandbox, err);
 	sandbox_release(&sandbox);

@@ -3,109 +3,56 @@
 /* isolatectl explain: what the policy comes to for a user, as NSS knows him. */
 #include "isolatectl/isolatectl.h"
 
+#include "helper/identity.h"
+#include "helper/login_policy.h"
 #include "lib/cleanup.h"
-#include "policy/policy.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
-
-#define GROUPS_MAX 65536 /* the kernel's NGROUPS_MAX */
 
 static void cleanup_policy(struct policy **policy)
 {
 	policy_free(*policy);
 }
 
-/* All groups of a user, the primary one too. */
-struct groups {
-	gid_t *gids;
-	char **names; /* "": the group has none */
-	size_t n;
-};
-
-static void cleanup_groups(struct groups *groups)
+static void print_head(const struct request *request)
 {
-	for (size_t i = 0; groups->names && i < groups->n; i++)
-		free(groups->names[i]);
-	free(groups->names);
-	free(groups->gids);
-}
+	const struct request_group *groups = request_groups(request);
 
-static int list_gids(const struct passwd *user, struct groups *groups)
-{
-	for (int room = 64; room <= GROUPS_MAX; room *= 2) {
-		gid_t *larger = reallocarray(groups->gids, (size_t)room, sizeof(*larger));
-		int n = room;
-
-		if (!larger)
-			return -1;
-		groups->gids = larger;
-		if (getgrouplist(user->pw_name, user->pw_gid, larger, &n) < 0)
-			continue;
-		groups->n = (size_t)n;
-		return 0;
-	}
-	return -1;
-}
-
-static int list_groups(const struct passwd *user, struct groups *groups)
-{
-	if (list_gids(user, groups) < 0)
-		return -1;
-	groups->names = calloc(groups->n + 1, sizeof(*groups->names));
-	for (size_t i = 0; groups->names && i < groups->n; i++) {
-		const struct group *group = getgrgid(groups->gids[i]);
-
-		groups->names[i] = strdup(group ? group->gr_name : "");
-		if (!groups->names[i])
-			return -1;
-	}
-	return groups->names ? 0 : -1;
-}
-
-static void print_head(const struct passwd *user, const struct groups *groups)
-{
-	printf("# %s: uid %u, groups", user->pw_name, user->pw_uid);
-	for (size_t i = 0; i < groups->n; i++)
-		if (*groups->names[i])
-			printf("%s %s", i == 0 ? "" : ",", groups->names[i]);
+	printf("# %s: uid %u, groups", request->user, request->uid);
+	for (size_t i = 0; i < request->n_groups; i++)
+		if (groups[i].name[0])
+			printf("%s %s", i == 0 ? "" : ",", groups[i].name);
 		else
-			printf("%s %u", i == 0 ? "" : ",", groups->gids[i]);
+			printf("%s %u", i == 0 ? "" : ",", groups[i].gid);
 	putchar('\n');
 }
 
-static int explain(const struct passwd *user, const struct groups *groups)
+static int explain(const struct request *request)
 {
-	const struct policy_subject subject = {
-		.user = user->pw_name,
-		.uid = user->pw_uid,
-		.groups = (const char *const *)groups->names,
-		.n_groups = groups->n,
-	};
-	static const struct policy_source source = { .file = POLICY_FILE, .directory = POLICY_DIRECTORY };
 	__attribute__((cleanup(cleanup_policy))) struct policy *policy = NULL;
 	struct policy_effective effective;
 	struct error err;
 
-	if (policy_load(&source, &policy, &err) < 0)
-		return complain(&err);
-	print_head(user, groups);
-	if (policy_resolve(policy, &subject, &effective, &err) < 0)
+	print_head(request);
+	fflush(stdout);
+	if (login_policy(request, &policy, &effective, &err) < 0)
 		return complain(&err);
 	policy_explain(&effective, stdout);
 	if (policy_check_built(&effective, &err) == 0)
 		return STATUS_OK;
 	fflush(stdout);
 	complain(&err);
-	fprintf(stderr, "%s cannot log in as long as the policy says so\n", user->pw_name);
+	fprintf(stderr, "%s cannot log in as long as the policy says so\n", request->user);
 	return STATUS_FAILED;
 }
 
+/* As a login would ask: what a login could not be made for is refused here with the same words. */
 int command_explain(int argc, char *argv[])
 {
-	__attribute__((cleanup(cleanup_groups))) struct groups groups = { NULL, NULL, 0 };
+	AUTO_FREE struct request *request = NULL;
 	const struct passwd *user;
+	struct error err;
+	size_t size;
 
 	if (argc != 2 || argv[1][0] == '-')
 		return misused(argv[0]);
@@ -116,10 +63,5 @@ int command_explain(int argc, char *argv[])
 			errno == 0 || errno == ENOENT ? "no such user" : strerror(errno));
 		return STATUS_FAILED;
 	}
-	/* Nothing after this asks for another user: *user stays what it is. */
-	if (list_groups(user, &groups) < 0) {
-		fprintf(stderr, "isolatectl: %s: cannot list the groups\n", argv[1]);
-		return STATUS_FAILED;
-	}
-	return explain(user, &groups);
+	return identity_request(user, &request, &size, &err) < 0 ? complain(&err) : explain(request);
 }

@@ -34,6 +34,7 @@ static const struct field fields[] = {
 	{ "SINCE", FIELD_NUMBER, offsetof(struct session, since) },
 	{ "CGROUP", FIELD_TEXT, offsetof(struct session, cgroup) },
 	{ "BACKEND", FIELD_TEXT, offsetof(struct session, backend) },
+	{ "OWNER", FIELD_NUMBER, offsetof(struct session, owner) },
 };
 
 /* --- the record ------------------------------------------------------------ */

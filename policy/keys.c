@@ -152,7 +152,7 @@ const struct policy_key_row policy_keys[POLICY_KEYS] = {
 		.help = "processes and threads that all of a user's logins may have together",
 	},
 	[POLICY_USER_MANAGER] = {
-		.name = "UserManager", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "no", .built = "no",
+		.name = "UserManager", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "no",
 		.help = "whether systemd --user may run for the user, outside of any sandbox",
 	},
 	[POLICY_KILL_ON_LOGOUT] = {

@@ -340,7 +340,6 @@ static void a_value_that_is_not_in_force_is_named_with_its_place(void **state)
 	is_not_built("PrivateClock=yes", "p:2: PrivateClock=yes is not in force in this version");
 	is_not_built("PrivateTmp=user", "p:2: PrivateTmp=user is not in force in this version");
 	is_not_built("RootEphemeral=yes", "p:2: RootEphemeral=yes is not in force in this version");
-	is_not_built("UserManager=yes", "p:2: UserManager=yes is not in force in this version");
 	is_not_built("KillOnLogout=no", "p:2: KillOnLogout=no is not in force in this version");
 	is_not_built("NoNewPrivileges=yes", "p:2: NoNewPrivileges=yes is not in force in this version");
 }
@@ -373,7 +372,7 @@ static void what_is_in_force_is_let_through(void **state)
 		"PrivateUsers=no\nPrivatePIDs=no", "PrivateIPC=no", "Hostname=lab-%u", "PrivateTmp=yes", "PrivateTmp=no",
 		"MemoryMax=1G", "MemoryHigh=1G", "MemorySwapMax=0", "CPUQuota=50%", "CPUWeight=100", "AllowedCPUs=0",
 		"TasksMax=10", "IOWeight=100", "UserMemoryMax=1G", "UserMemoryHigh=1G", "UserMemorySwapMax=1G",
-		"UserCPUQuota=50%", "UserTasksMax=infinity", "PrivateNetwork=no", "PrivateClock=no", "UserManager=no",
+		"UserCPUQuota=50%", "UserTasksMax=infinity", "PrivateNetwork=no", "PrivateClock=no", "UserManager=yes",
 		"KillOnLogout=yes", "NoNewPrivileges=no", "RootEphemeral=no" };
 
 	(void)state;

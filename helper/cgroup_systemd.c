@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/cgroup_systemd.h"
+
+#include "helper/protocol.h"
+#include "helper/spawn.h"
+#include "helper/systemd_protocol.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define PROGRAM LIBEXECDIR "/isolate-systemd"
+#define PAGE_SIZE_MIN 4096
+
+bool cgroup_systemd_runs(void)
+{
+	return access("/run/systemd/system", F_OK) == 0;
+}
+
+/* ---- what systemd is asked for: systemd.resource-control(5), org.freedesktop.systemd1(5) ---- */
+
+static int fill_bytes(const struct policy_value *value, struct systemd_property *property)
+{
+	property->number = cgroup_bytes(value);
+	return 0;
+}
+
+static int fill_count(const struct policy_value *value, struct systemd_property *property)
+{
+	property->number = cgroup_count(value);
+	return 0;
+}
+
+/* CPUQuotaPerSecUSec: microseconds a second. */
+static int fill_quota(const struct policy_value *value, struct systemd_property *property)
+{
+	property->number = value->number * 10000;
+	return 0;
+}
+
+static int fill_number(const struct policy_value *value, struct systemd_property *property)
+{
+	property->number = value->number;
+	return 0;
+}
+
+/* "0-3,5" as bits, the lowest CPU first. */
+static int fill_cpus(const struct policy_value *value, struct systemd_property *property)
+{
+	for (const char *text = value->text; *text;) {
+		char *end;
+		unsigned long first = strtoul(text, &end, 10), last = first;
+
+		if (*end == '-')
+			last = strtoul(end + 1, &end, 10);
+		if (end == text || last < first || last >= 8 * SYSTEMD_MASK_SIZE || (*end && *end != ','))
+			return -EINVAL;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			property->mask[cpu / 8] |= (uint8_t)(1u << cpu % 8);
+		if (property->mask_size < last / 8 + 1)
+			property->mask_size = (uint32_t)(last / 8 + 1);
+		text = *end ? end + 1 : end;
+	}
+	return 0;
+}
+
+static const struct {
+	enum policy_key session, user; /* POLICY_KEYS: none */
+	const char *name;
+	int (*fill)(const struct policy_value *value, struct systemd_property *property);
+} properties[] = {
+	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "MemoryMax", fill_bytes },
+	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "MemoryHigh", fill_bytes },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "MemorySwapMax", fill_bytes },
+	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "CPUQuotaPerSecUSec", fill_quota },
+	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "CPUWeight", fill_number },
+	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "TasksMax", fill_count },
+	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "AllowedCPUs", fill_cpus },
+	{ POLICY_IO_WEIGHT, POLICY_KEYS, "IOWeight", fill_number },
+};
+
+_Static_assert(ARRAY_SIZE(properties) <= SYSTEMD_PROPERTIES_MAX, "more properties than a request holds");
+
+static int add_properties(const struct policy_effective *effective, bool of_user, struct systemd_request *request, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+		enum policy_key key = of_user ? properties[i].user : properties[i].session;
+		struct systemd_property *property = &request->properties[request->n_properties];
+		int r;
+
+		if (key == POLICY_KEYS || !effective->values[key].set)
+			continue;
+		snprintf(property->name, sizeof(property->name), "%s", properties[i].name);
+		r = properties[i].fill(&effective->values[key], property);
+		if (r < 0)
+			return error_set(err, -r, "cgroup", "%s=%s", policy_keys[key].name, effective->values[key].text);
+		request->n_properties++;
+	}
+	return 0;
+}
+
+/* ---- asking ---- */
+
+static int exchange(int socket, const struct systemd_request *request, struct systemd_reply *reply, struct error *err)
+{
+	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
+	size_t n_fds = 0;
+	ssize_t n = send_message(socket, request, sizeof(*request), NULL, 0);
+
+	if (n >= 0)
+		n = wait_readable(socket, SYSTEMD_MILLISECONDS);
+	if (n >= 0)
+		n = receive_message(socket, reply, sizeof(*reply), fds, &n_fds);
+	if (n < 0)
+		return error_set(err, (int)-n, "cgroup", "systemd, or the system bus, does not answer within %d s", SYSTEMD_MILLISECONDS / 1000);
+	if (n == 0)
+		return error_set(err, ENOTSUP, "cgroup", PROGRAM " cannot be started: this pam_isolate was built without libsystemd");
+	if (n != sizeof(*reply) || reply->magic != SYSTEMD_MAGIC)
+		return error_set(err, EPROTO, "cgroup", PROGRAM " is not of this version");
+	if (reply->err.errnum > 0) {
+		*err = reply->err;
+		return -err->errnum;
+	}
+	return 0;
+}
+
+static int ask(const struct systemd_request *request, struct systemd_reply *reply, struct error *err)
+{
+	int pair[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "cgroup", "socketpair");
+	AUTO_CLOSE int ours = pair[0];
+	AUTO_CLOSE int theirs = pair[1];
+
+	pid = spawn_program(PROGRAM, NULL, theirs);
+	if (pid < 0)
+		return error_set(err, -pid, "cgroup", "start " PROGRAM);
+	cleanup_close(&theirs);
+	r = exchange(ours, request, reply, err);
+	if (r < 0)
+		kill(pid, SIGKILL);
+	spawn_reap(pid);
+	return r;
+}
+
+/* ---- reading back ---- */
+
+static bool is_unlimited(const char *text)
+{
+	return strcmp(text, "max") == 0 || strcmp(text, "-1") == 0 || strtoull(text, NULL, 10) >= UINT64_C(1) << 62;
+}
+
+/* Bytes are rounded down to pages. */
+static bool same_bytes(const char *asked, const char *found)
+{
+	uint64_t a, b;
+
+	if (is_unlimited(asked) || is_unlimited(found))
+		return is_unlimited(asked) && is_unlimited(found);
+	a = strtoull(asked, NULL, 10);
+	b = strtoull(found, NULL, 10);
+	return b <= a && a - b < PAGE_SIZE_MIN;
+}
+
+/* "quota period", of which the period may be another (a v1 file holds the quota alone). */
+static bool same_quota(const char *asked, const char *found)
+{
+	char *end;
+	uint64_t quota = strtoull(asked, NULL, 10), found_quota = strtoull(found, &end, 10);
+	uint64_t period = *end == ' ' ? strtoull(end + 1, NULL, 10) : CGROUP_CPU_PERIOD_US;
+
+	return found_quota > 0 && quota * period == found_quota * CGROUP_CPU_PERIOD_US;
+}
+
+static bool same_cpus(const char *asked, const char *found)
+{
+	struct systemd_property a = { .mask_size = 0 }, b = { .mask_size = 0 };
+	const struct policy_value asked_value = { .text = asked }, found_value = { .text = found };
+
+	return fill_cpus(&asked_value, &a) >= 0 && fill_cpus(&found_value, &b) >= 0 && memcmp(a.mask, b.mask, sizeof(a.mask)) == 0;
+}
+
+/* io.weight has a "default " before the number. */
+static bool same_number(const char *asked, const char *found)
+{
+	static const char word[] = "default ";
+
+	if (strncmp(found, word, sizeof(word) - 1) == 0)
+		found += sizeof(word) - 1;
+	return strcmp(asked, found) == 0;
+}
+
+static bool is_in_force(enum policy_key key, const char *asked, const char *found)
+{
+	switch (policy_keys[key].type) {
+	case POLICY_TYPE_BYTES:
+		return same_bytes(asked, found);
+	case POLICY_TYPE_QUOTA:
+		return same_quota(asked, found);
+	case POLICY_TYPE_CPUS:
+		return same_cpus(asked, found);
+	default:
+		return same_number(asked, found);
+	}
+}
+
+static int verify_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path,
+	const struct policy_effective *effective, enum policy_key key, struct error *err)
+{
+	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, setting->controller);
+	const char *name = policy_keys[key].name, *asked_for = effective->values[key].text;
+	char asked[CGROUP_VALUE_MAX], found[CGROUP_VALUE_MAX], file[160];
+	ssize_t n = -ENOENT;
+	int r = setting->format(effective, key, asked);
+
+	if (r == -ENODATA)
+		return 0;
+	for (size_t i = 0; r >= 0 && hierarchy && setting->files[i] && n == -ENOENT; i++) {
+		snprintf(file, sizeof(file), "%s/%s", path + 1, setting->files[i]);
+		n = read_file_at(hierarchy->root, file, found, sizeof(found));
+	}
+	if (n < 0)
+		return error_set(err, ENOTSUP, "cgroup", "%s=%s: %s has no %s", name, asked_for, path, setting->files[0]);
+	if (!is_in_force(key, asked, found))
+		return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: %s of %s is %s", name, asked_for, setting->files[0], path, found);
+	return 0;
+}
+
+static int verify_group(const struct cgroup *cgroup, const char *path, bool of_user, const struct policy_effective *effective,
+	struct error *err)
+{
+	for (size_t i = 0; i < cgroup->backend->n_settings; i++) {
+		const struct cgroup_setting *setting = &cgroup->backend->settings[i];
+		enum policy_key key = of_user ? setting->user : setting->session;
+		int r;
+
+		if (key == POLICY_KEYS || !effective->values[key].set)
+			continue;
+		r = verify_setting(cgroup, setting, path, effective, key, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int verify(const struct cgroup *cgroup, uid_t uid, const struct policy_effective *effective, struct error *err)
+{
+	char slice[64];
+	int r = verify_group(cgroup, cgroup->path, false, effective, err);
+
+	snprintf(slice, sizeof(slice), "/user.slice/user-%u.slice", uid);
+	return r < 0 ? r : verify_group(cgroup, slice, true, effective, err);
+}
+
+/* The leader is where systemd says it is, or the limits are somebody else's. */
+static int verify_place(const struct cgroup *cgroup, pid_t leader, struct error *err)
+{
+	char file[32], text[4096], *line;
+	ssize_t n;
+
+	snprintf(file, sizeof(file), "/proc/%d/cgroup", leader);
+	n = read_file_at(AT_FDCWD, file, text, sizeof(text));
+	if (n < 0)
+		return error_set(err, (int)-n, "cgroup", "%s", file);
+	for (char *rest = text; (line = strsep(&rest, "\n"));) {
+		const char *path = strrchr(line, ':');
+
+		/* On v1 only the controllers of limits have a group; where there is one, it is this one: read_group() looks there. */
+		if (path && strcmp(path + 1, cgroup->path) == 0)
+			return 0;
+	}
+	return error_set(err, ESRCH, "cgroup", "the login is not in %s", cgroup->path);
+}
+
+int cgroup_systemd_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, struct cgroup *cgroup,
+	struct error *err)
+{
+	static struct systemd_request request;
+	struct systemd_reply reply = { .adopted = 0 };
+	int r;
+
+	request = (struct systemd_request){
+		.magic = SYSTEMD_MAGIC,
+		.leader = leader,
+		.helper = getpid(),
+		.uid = uid,
+		.stop_user_manager = effective->values[POLICY_USER_MANAGER].number == POLICY_NO,
+	};
+	snprintf(request.id, sizeof(request.id), "%s", id);
+	r = add_properties(effective, false, &request, err);
+	request.n_session = request.n_properties;
+	if (r >= 0)
+		r = add_properties(effective, true, &request, err);
+	if (r >= 0)
+		r = ask(&request, &reply, err);
+	if (r < 0)
+		return r;
+	cgroup->owner = reply.adopted ? CGROUP_OF_SESSION : CGROUP_OF_SCOPE;
+	memcpy(cgroup->path, reply.cgroup, sizeof(cgroup->path));
+	cgroup->path[sizeof(cgroup->path) - 1] = '\0';
+	r = cgroup->backend->open_hierarchies(NULL, cgroup, err);
+	if (r >= 0)
+		r = verify_place(cgroup, leader, err);
+	return r < 0 ? r : verify(cgroup, uid, effective, err);
+}
