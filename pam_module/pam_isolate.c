@@ -22,6 +22,7 @@
 struct options {
 	bool ignore_errors;
 	bool debug;
+	bool opens, closes; /* this line does the one, the other, or both */
 	const char *policy; /* NULL: the default */
 };
 
@@ -32,22 +33,36 @@ struct session {
 	char id[SESSION_ID_SIZE];
 };
 
+static bool parse_option(const char *text, struct options *options)
+{
+	if (strcmp(text, "onerr=ignore") == 0)
+		options->ignore_errors = true;
+	else if (strcmp(text, "onerr=fail") == 0)
+		options->ignore_errors = false;
+	else if (strcmp(text, "debug") == 0)
+		options->debug = true;
+	else if (strcmp(text, "open") == 0)
+		options->closes = false;
+	else if (strcmp(text, "close") == 0)
+		options->opens = false;
+	else if (strncmp(text, "policy=/", 8) == 0)
+		options->policy = text + 7;
+	else
+		return false;
+	return true;
+}
+
 static int parse_options(pam_handle_t *pamh, int argc, const char **argv, struct options *options)
 {
-	*options = (struct options){ 0 };
-	for (int i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "onerr=ignore") == 0)
-			options->ignore_errors = true;
-		else if (strcmp(argv[i], "onerr=fail") == 0)
-			options->ignore_errors = false;
-		else if (strcmp(argv[i], "debug") == 0)
-			options->debug = true;
-		else if (strncmp(argv[i], "policy=/", 8) == 0)
-			options->policy = argv[i] + 7;
-		else {
+	*options = (struct options){ .opens = true, .closes = true };
+	for (int i = 0; i < argc; i++)
+		if (!parse_option(argv[i], options)) {
 			pam_syslog(pamh, LOG_ERR, "unknown argument \"%s\"", argv[i]);
 			return PAM_SERVICE_ERR;
 		}
+	if (!options->opens && !options->closes) {
+		pam_syslog(pamh, LOG_ERR, "\"open\" and \"close\" are for two lines, not for one");
+		return PAM_SERVICE_ERR;
 	}
 	return PAM_SUCCESS;
 }
@@ -179,6 +194,8 @@ ENTRY_POINT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, con
 	(void)flags;
 	if (r != PAM_SUCCESS)
 		return r;
+	if (!options.opens)
+		return PAM_SUCCESS;
 	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user || !*user) {
 		error_set(&err, EINVAL, "user", "the service names no user");
 		return refuse(pamh, &options, "(nobody)", &err);
@@ -202,6 +219,8 @@ ENTRY_POINT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, co
 	(void)flags;
 	if (r != PAM_SUCCESS)
 		return r;
+	if (!options.closes)
+		return PAM_SUCCESS;
 	/* Not isolated; or a process forked since, whose sandbox is not its to end. */
 	if (pam_get_data(pamh, DATA_NAME, &data) != PAM_SUCCESS || !data)
 		return PAM_SUCCESS;

@@ -152,8 +152,15 @@ static void an_unknown_argument_is_refused(void **state)
 	assert_int_equal(session("root", "onerror=ignore"), PAM_SERVICE_ERR);
 	assert_int_equal(n_logged, 1);
 	assert_non_null(strstr(logged, "unknown argument \"onerror=ignore\""));
+	assert_int_equal(session("root", "open close"), PAM_SERVICE_ERR);
+	assert_non_null(strstr(logged, "\"open\" and \"close\" are for two lines, not for one"));
 	assert_int_equal(session("root", "policy=relative"), PAM_SERVICE_ERR);
 	assert_non_null(strstr(logged, "unknown argument \"policy=relative\""));
+}
+
+static int closing_line_does_not_open(void)
+{
+	return session(anybody(), "close") != PAM_SUCCESS || n_logged != 0;
 }
 
 /* Runs test() in a child that is not root. */
@@ -184,6 +191,12 @@ static void a_service_that_is_not_root_is_refused(void **state)
 	(void)state;
 	chmod(confdir, 0777);
 	without_root(refused_without_root);
+}
+
+static void a_line_for_the_close_does_nothing_at_open(void **state)
+{
+	(void)state;
+	without_root(closing_line_does_not_open);
 }
 
 static int ignored_without_root(void)
@@ -241,6 +254,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_user_is_refused_by_name),
 		cmocka_unit_test(an_unknown_argument_is_refused),
 		cmocka_unit_test(a_service_that_is_not_root_is_refused),
+		cmocka_unit_test(a_line_for_the_close_does_nothing_at_open),
 		cmocka_unit_test(the_administrator_may_choose_to_go_on),
 		cmocka_unit_test(a_service_with_threads_is_refused),
 	};
