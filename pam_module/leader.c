@@ -139,17 +139,16 @@ static int follow(pid_t pid)
 
 int leader_go_home(const struct leader_home *home, struct error *err)
 {
-	const pid_t others[] = { getppid(), 1 };
-	int r = follow(home->supervisor);
 	struct stat mountns;
+	int r = follow(home->supervisor);
 
-	/* None of these is in the user's hands, but they need not be where we were. */
-	for (size_t i = 0; r < 0 && i < ARRAY_SIZE(others); i++)
-		r = others[i] > 0 ? follow(others[i]) : r;
+	/* PID 1 is the one process that no user can have put where he likes. Our parent is not: of su it is the user's shell. */
+	if (r < 0)
+		r = follow(1);
 	if (r < 0)
 		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
 	r = namespace_number("mnt", &mountns, err);
 	if (r >= 0 && (mountns.st_dev != home->device || mountns.st_ino != home->mountns))
-		r = error_set(err, ESTALE, "leader", "the supervisor is gone, and nobody else is where this process came from");
+		r = error_set(err, ESTALE, "leader", "the supervisor is gone, and this process came from another place than PID 1's");
 	return r;
 }

@@ -29,8 +29,8 @@ int leader_check(struct leader_home *ret_home, struct error *err);
 int leader_join(const struct leader_home *home, int init, int mountns, uint64_t namespaces, struct error *err);
 
 /*
- * Back to the supervisor's namespaces; if it has ended, to those of our parent, or of PID 1. -ESTALE: those are not the ones that
- * leader_check() saw. Other errors: the process is still in the sandbox's.
+ * Back to the supervisor's namespaces; if it has ended, to PID 1's. -ESTALE: those are not the ones that leader_check() saw, but root's all the same.
+ * Other errors: the process is still in the sandbox's.
  */
 int leader_go_home(const struct leader_home *home, struct error *err);
 

@@ -130,7 +130,7 @@ static int leave(const struct session *session, struct error *err)
 {
 	int r = leader_go_home(&session->home, err);
 
-	/* From a namespace that is not quite ours the rest is done all the same; the error stays. */
+	/* From PID 1's namespaces, if they are not quite ours, the rest is done all the same; the error stays. */
 	if (r < 0 && r != -ESTALE)
 		return r;
 	if (client_close(session->id, session->home.supervisor, r < 0 ? NULL : err) != -ESRCH)
