@@ -55,12 +55,14 @@ static int protect_from_oom(struct error *err)
 
 /*
  * The leader has the user's limits already (pam_limits), which are not meant for this process and PID 1: with a limit on CPU time they would
- * be killed one day, with one on processes no more than that many sessions could have a PID 1, for all of those are one user's. Without
- * CAP_SYS_RESOURCE the hard limit is the most that can be had.
+ * be killed one day, with one on processes no more than that many sessions could have a PID 1, for all of those are one user's; and what this
+ * process has when it makes the user namespace is the most that all in there have together. Without CAP_SYS_RESOURCE the hard limit is the most
+ * that can be had.
  */
 static void lift_limits(void)
 {
-	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_NPROC };
+	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NOFILE, RLIMIT_NPROC,
+		RLIMIT_RTTIME, RLIMIT_SIGPENDING };
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		struct rlimit limit = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };

@@ -12,6 +12,7 @@
  */
 
 #include "helper/caller.h"
+#include "helper/userns.h"
 #include "lib/cleanup.h"
 
 #include <errno.h>
@@ -74,10 +75,10 @@ static bool same_namespace(int a, int b)
 }
 
 /*
- * U is the owner of our PID namespace, when that is not the user namespace we are in, and was made by root. Returns 1 and its fd; 0 when we
- * are in no sandbox: the PID namespace belongs to our own user namespace. ioctl_nsfs(2)
+ * U is the owner of our PID namespace, when that is not the user namespace we are in, and was made by the helper, for this user. Returns 1 and its
+ * fd; 0 when we are in no sandbox: the PID namespace belongs to our own user namespace. ioctl_nsfs(2)
  */
-static int find_userns(int *ret_userns, struct error *err)
+static int find_userns(uid_t uid, int *ret_userns, struct error *err)
 {
 	AUTO_CLOSE int pidns = -1;
 	AUTO_CLOSE int own = -1;
@@ -98,8 +99,8 @@ static int find_userns(int *ret_userns, struct error *err)
 		return error_set(err, errno, "gate", "the owner of the PID namespace");
 	if (same_namespace(userns, own))
 		return 0;
-	if (ioctl(userns, NS_GET_OWNER_UID, &owner) < 0 || owner != 0)
-		return error_set(err, EPERM, "gate", "this sandbox was not made by root");
+	if (ioctl(userns, NS_GET_OWNER_UID, &owner) < 0 || owner != userns_owner(uid))
+		return error_set(err, EPERM, "gate", "this is not a sandbox of yours");
 	*ret_userns = take_fd(&userns);
 	return 1;
 }
@@ -181,7 +182,7 @@ int main(int argc, char **argv, char **envp)
 	if (r >= 0)
 		r = find_shell(&gate, &err);
 	if (r >= 0)
-		r = find_userns(&gate.userns, &err);
+		r = find_userns(gate.caller.uid, &gate.userns, &err);
 	if (r == 0)
 		r = become_login(&gate, argv, envp, &err);
 	if (r > 0)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,9 @@ static int run(void *data)
 	char *argv[] = { (char *)(uintptr_t)name, (char *)(uintptr_t)spawn->argument, NULL }, *envp[] = { NULL };
 	int null = open("/dev/null", O_RDWR);
 
+	/* The caller may be set-user-ID, like su: root with the real ids of a user, who could then send it signals. */
+	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
+		_exit(127);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
 		_exit(127);
 	/* dup2 onto itself would leave O_CLOEXEC set. */

@@ -9,7 +9,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define MAP_LINES_MAX 340 /* UID_GID_MAP_MAX_EXTENTS */
 
@@ -49,12 +51,6 @@ static int write_map(pid_t pid, const char *name, const char *map, struct error 
 	return r < 0 ? error_set(err, -r, "userns", "%s", name) : 0;
 }
 
-static int exit_at_once(void *unused)
-{
-	(void)unused;
-	return 0;
-}
-
 static int describe(pid_t pid, uid_t uid, gid_t *gids, size_t n_gids, int *ret_fd, struct error *err)
 {
 	static char map[MAP_LINES_MAX * 34]; /* three numbers of up to 10 digits a line */
@@ -80,21 +76,43 @@ static int describe(pid_t pid, uid_t uid, gid_t *gids, size_t n_gids, int *ret_f
 	return 0;
 }
 
+struct creator {
+	uid_t owner;
+	int errnum;
+};
+
+/* In a process of its own, for a moment: neither the effective uid nor the user namespace could the helper change back. */
+static int create(void *data)
+{
+	struct creator *creator = data;
+
+	if (syscall(SYS_setresuid, -1, creator->owner, -1) < 0 || unshare(CLONE_NEWUSER) < 0)
+		creator->errnum = errno;
+	return 0;
+}
+
 int userns_make(uid_t uid, gid_t *gids, size_t n_gids, int *ret_fd, struct error *err)
 {
+	static char stack[16384] __attribute__((aligned(16)));
+	struct creator creator = { .owner = userns_owner(uid) };
+	siginfo_t info;
+	pid_t pid;
+	int r;
+
+	if (creator.owner == uid)
+		return error_set(err, ENOTSUP, "userns", "uid %u: uids from %u on are used for the owners of sandboxes", uid, userns_owner(0));
 	/*
 	 * A user namespace is named only through a process in it. This one has ended before clone(2) returns; until it is waited
 	 * for, its /proc directory still names the namespace, and the fd opened there keeps it. No memory is copied, nobody waits
-	 * for anybody. Made by root as root, so that NS_GET_OWNER_UID says root: by that the gate knows it.
+	 * for anybody.
 	 */
-	static char stack[16384] __attribute__((aligned(16)));
-	pid_t pid = clone(exit_at_once, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_NEWUSER, NULL);
-	siginfo_t info;
-	int r;
-
+	pid = clone(create, stack + sizeof(stack), CLONE_VM | CLONE_VFORK, &creator);
 	if (pid < 0)
-		return error_set(err, errno, "userns", "clone a user namespace (user.max_user_namespaces?)");
-	r = describe(pid, uid, gids, n_gids, ret_fd, err);
+		return error_set(err, errno, "userns", "clone");
+	if (creator.errnum)
+		r = error_set(err, creator.errnum, "userns", "unshare a user namespace of uid %u (user.max_user_namespaces?)", creator.owner);
+	else
+		r = describe(pid, uid, gids, n_gids, ret_fd, err);
 	waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL);
 	return r;
 }

@@ -61,6 +61,19 @@ static void a_map_that_does_not_fit_is_refused_not_cut(void **state)
 	assert_int_equal(userns_format_gid_map(gids, 2, map, sizeof(map)), -E2BIG);
 }
 
+static void a_uid_that_is_an_owner_of_sandboxes_has_none(void **state)
+{
+	gid_t gid = 1000;
+	struct error err;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(userns_owner(1000), 2147484648u);
+	assert_int_equal(userns_make(2147484648u, &gid, 1, &fd, &err), -ENOTSUP);
+	assert_string_equal(err.text, "uid 2147484648: uids from 2147483648 on are used for the owners of sandboxes");
+	assert_int_equal(fd, -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -69,6 +82,7 @@ int main(void)
 		cmocka_unit_test(the_highest_gid_starts_no_run_that_wraps),
 		cmocka_unit_test(as_many_lines_as_the_kernel_takes_and_no_more),
 		cmocka_unit_test(a_map_that_does_not_fit_is_refused_not_cut),
+		cmocka_unit_test(a_uid_that_is_an_owner_of_sandboxes_has_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
