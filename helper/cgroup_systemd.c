@@ -6,6 +6,7 @@
 #include "helper/systemd_protocol.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/syscalls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,21 +133,21 @@ static int exchange(int socket, const struct systemd_request *request, struct sy
 static int ask(const struct systemd_request *request, struct systemd_reply *reply, struct error *err)
 {
 	int pair[2], r;
-	pid_t pid;
+	AUTO_CLOSE int pidfd = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "cgroup", "socketpair");
 	AUTO_CLOSE int ours = pair[0];
 	AUTO_CLOSE int theirs = pair[1];
 
-	pid = spawn_program(PROGRAM, NULL, theirs);
-	if (pid < 0)
-		return error_set(err, -pid, "cgroup", "start " PROGRAM);
+	r = spawn_program(PROGRAM, NULL, theirs, &pidfd);
+	if (r < 0)
+		return error_set(err, -r, "cgroup", "start " PROGRAM);
 	cleanup_close(&theirs);
 	r = exchange(ours, request, reply, err);
+	/* It might still have its way with systemd. */
 	if (r < 0)
-		kill(pid, SIGKILL);
-	spawn_reap(pid);
+		sys_pidfd_send_signal(pidfd, SIGKILL);
 	return r;
 }
 

@@ -111,16 +111,24 @@ static const struct cgroup_setting settings[] = {
 
 static const struct {
 	const char *name;
-	bool always; /* to count, or to end the session; else only where the policy has a limit */
+	bool always; /* to count what is used; else only where it is needed */
 } controllers[] = {
 	{ "memory", true },
 	{ "pids", true },
 	{ "cpu", true },
 	{ "cpuacct", true },
-	{ "freezer", true },
+	{ "freezer", false },
 	{ "cpuset", false },
 	{ "blkio", false },
 };
+
+/* The freezer ends a session that has no PID namespace to end by. */
+static bool is_needed(const struct cgroup_backend *backend, const struct policy_effective *effective, const char *controller)
+{
+	if (strcmp(controller, "freezer") == 0)
+		return effective->values[POLICY_PRIVATE_PIDS].number == POLICY_NO;
+	return cgroup_wants(backend, effective, controller);
+}
 
 /* Whether the hierarchy is there already under another controller's name ("cpu,cpuacct"). */
 static bool is_open(const struct cgroup *cgroup, int root)
@@ -142,7 +150,7 @@ static int open_hierarchies(const struct policy_effective *effective, struct cgr
 		struct statfs fs;
 		AUTO_CLOSE int root = -1;
 
-		if (effective && !controllers[i].always && !cgroup_wants(cgroup->backend, effective, controllers[i].name))
+		if (effective && !controllers[i].always && !is_needed(cgroup->backend, effective, controllers[i].name))
 			continue;
 		snprintf(path, sizeof(path), CGROUP_ROOT "/%s", controllers[i].name);
 		root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -212,6 +220,9 @@ static int kill_all(const struct cgroup *cgroup, struct error *err)
 
 	if (!freezer)
 		return error_set(err, ENOTSUP, "cgroup", "the freezer controller is needed to end %s", cgroup->path);
+	/* Collected: that session had a PID namespace, and all of it is gone. */
+	if (freezer->session < 0)
+		return 0;
 	r = write_file_at(freezer->session, "freezer.state", "FROZEN");
 	for (int tries = 0; r >= 0 && tries < 1000; tries++) {
 		char state[16];

@@ -8,16 +8,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define HELPER LIBEXECDIR "/isolate-helper"
-#define REAP_MILLISECONDS 1000
+
+void client_release(struct client *client)
+{
+	cleanup_close(&client->socket);
+	cleanup_close(&client->pidfd);
+}
+
+int client_start(struct client *ret_client, struct error *err)
+{
+	int pair[2], pidfd, r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_set(err, errno, "helper", "socketpair");
+	AUTO_CLOSE int ours = pair[0];
+	AUTO_CLOSE int theirs = pair[1];
+
+	r = spawn_program(HELPER, NULL, theirs, &pidfd);
+	if (r < 0)
+		return error_set(err, -r, "helper", "start " HELPER);
+	*ret_client = (struct client){ .socket = take_fd(&ours), .pidfd = pidfd };
+	return 0;
+}
 
 static void close_all(int fds[MESSAGE_FDS_MAX])
 {
@@ -56,41 +77,20 @@ static int take_reply(int socket, struct client_answer *answer, struct error *er
 	return error_set(err, EPROTO, "helper", HELPER " is not of this version");
 }
 
-static int exchange(int socket, const struct request *request, size_t size, struct client_answer *answer, struct error *err)
-{
-	int r = send_message(socket, request, size, NULL, 0);
-
-	if (r < 0 && r != -EPIPE)
-		return error_set(err, -r, "helper", "send the request");
-	r = wait_readable(socket, CLIENT_OPEN_MILLISECONDS);
-	if (r < 0)
-		return error_set(err, -r, "helper", HELPER " does not answer");
-	return take_reply(socket, answer, err);
-}
-
-int client_ask(const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err)
+int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err)
 {
 	struct client_answer answer = { .init = -1, .mountns = -1 };
-	int pair[2], r;
+	int r = send_message(client->socket, request, size, NULL, 0);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, errno, "helper", "socketpair");
-	AUTO_CLOSE int ours = pair[0];
-	AUTO_CLOSE int theirs = pair[1];
-
-	answer.supervisor = spawn_program(HELPER, NULL, theirs);
-	if (answer.supervisor < 0)
-		return error_set(err, -answer.supervisor, "helper", "start %s", HELPER);
-	cleanup_close(&theirs);
-	r = exchange(ours, request, size, &answer, err);
-	if (r < 0 || answer.kind != REPLY_SANDBOX) {
-		/* It ends by itself, unless it is the reason. */
-		if (r == -ETIMEDOUT)
-			kill(answer.supervisor, SIGKILL);
-		cleanup_close(&ours);
-		spawn_reap(answer.supervisor);
-		answer.supervisor = 0;
+	/* EPIPE: it has ended; if it left word, that says why. */
+	if (r < 0 && r != -EPIPE)
+		return error_set(err, -r, "helper", "send the request");
+	r = wait_readable(client->socket, CLIENT_OPEN_MILLISECONDS);
+	if (r < 0) {
+		sys_pidfd_send_signal(client->pidfd, SIGKILL);
+		return error_set(err, -r, "helper", HELPER " does not answer");
 	}
+	r = take_reply(client->socket, &answer, err);
 	if (r < 0)
 		return r;
 	*ret_answer = answer;
@@ -116,23 +116,57 @@ static int connect_supervisor(const char *id, int *ret_socket)
 	return 0;
 }
 
-static int say_close(int socket, struct error *err)
+/*
+ * The process behind a connected socket. It was alive when the connection was made, but may have ended since, and its pid be another's: then the
+ * connection is reset, which is looked at after the pidfd is there.
+ */
+static int open_peer(int socket)
+{
+	struct pollfd state = { .fd = socket };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	AUTO_CLOSE int pidfd = -1;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
+	if (pidfd < 0 || poll(&state, 1, 0) != 0)
+		return -ESRCH;
+	return take_fd(&pidfd);
+}
+
+int client_reach(const char *id, struct client *ret_client, struct error *err)
+{
+	AUTO_CLOSE int socket = -1;
+	int r = connect_supervisor(id, &socket);
+
+	if (r >= 0)
+		r = open_peer(socket);
+	if (r == -ECONNREFUSED || r == -ENOENT || r == -ESRCH)
+		return error_set(err, ESRCH, "close", "session %s has no supervisor", id);
+	if (r < 0)
+		return error_set(err, -r, "close", "reach the supervisor of session %s", id);
+	*ret_client = (struct client){ .socket = take_fd(&socket), .pidfd = r };
+	return 0;
+}
+
+int client_close(const struct client *client, struct error *err)
 {
 	struct control_request request = { .magic = PROTOCOL_MAGIC, .kind = CONTROL_CLOSE };
 	struct control_reply reply;
 	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
 	size_t n_fds = 0;
-	ssize_t n = send_message(socket, &request, sizeof(request), NULL, 0);
+	ssize_t n = send_message(client->socket, &request, sizeof(request), NULL, 0);
 
 	if (n >= 0)
-		n = wait_readable(socket, CLIENT_CLOSE_MILLISECONDS);
+		n = wait_readable(client->socket, CLIENT_CLOSE_MILLISECONDS);
 	if (n >= 0)
-		n = receive_message(socket, &reply, sizeof(reply), fds, &n_fds);
+		n = receive_message(client->socket, &reply, sizeof(reply), fds, &n_fds);
 	close_all(fds);
+	if (n == 0 || n == -EPIPE || n == -ECONNRESET)
+		return error_set(err, ESRCH, "close", "the supervisor has ended");
 	if (n < 0)
 		return error_set(err, (int)-n, "close", "the supervisor does not answer");
-	if (n == 0)
-		return error_set(err, ESRCH, "close", "the supervisor has ended");
 	if (n != sizeof(reply) || reply.magic != PROTOCOL_MAGIC)
 		return error_set(err, EPROTO, "close", "the supervisor is not of this version");
 	if (reply.err.errnum > 0) {
@@ -140,38 +174,4 @@ static int say_close(int socket, struct error *err)
 		return -reply.err.errnum;
 	}
 	return 0;
-}
-
-/*
- * The sandbox's PID 1, and with it the supervisor, cannot end before the leader's own child in there is reaped. That is not ours to do: if
- * there is such a zombie, the supervisor ends after us.
- */
-static bool has_zombie_child(void)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
-}
-
-static void await_end(pid_t supervisor)
-{
-	AUTO_CLOSE int pidfd = sys_pidfd_open(supervisor);
-
-	if (pidfd >= 0 && !has_zombie_child() && wait_readable(pidfd, REAP_MILLISECONDS) == 0)
-		spawn_reap(supervisor);
-}
-
-int client_close(const char *id, pid_t supervisor, struct error *err)
-{
-	AUTO_CLOSE int socket = -1;
-	int r = connect_supervisor(id, &socket);
-
-	if (r == -ECONNREFUSED || r == -ENOENT)
-		return error_set(err, ESRCH, "close", "session %s has no supervisor", id);
-	if (r < 0)
-		return error_set(err, -r, "close", "ask the supervisor of session %s", id);
-	r = say_close(socket, err);
-	if (r >= 0)
-		await_end(supervisor);
-	return r;
 }

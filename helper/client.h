@@ -3,7 +3,7 @@
 #define ISOLATE_HELPER_CLIENT_H
 
 /* The leader's side of protocol.h: starts the helper, asks, and closes. Used in other people's processes: no global state, no
- * signal handler, no SIGCHLD for the host, no fd left open. */
+ * signal handler, no child, no fd left open. */
 
 #include "helper/protocol.h"
 #include "lib/error.h"
@@ -15,25 +15,44 @@
 #define CLIENT_OPEN_MILLISECONDS 30000
 #define CLIENT_CLOSE_MILLISECONDS 10000
 
+/* A way to the helper, or to the supervisor that it has become. */
+struct client {
+	int socket;
+	int pidfd;
+};
+
+#define CLIENT_NONE ((struct client){ .socket = -1, .pidfd = -1 })
+
+/* Closes both fds. */
+void client_release(struct client *client);
+
+/* Starts the helper, which waits for a request. *ret_client is the caller's, for client_release(): then a helper that was not asked ends. */
+int client_start(struct client *ret_client, struct error *err);
+
 struct client_answer {
 	enum reply_kind kind; /* REPLY_DONE or REPLY_SANDBOX */
 	uint64_t namespaces;
 	bool userns;	      /* the sandbox has a user namespace of its own, which a leader must not enter */
 	int init;	      /* pidfd of isolate-init, -1 with REPLY_DONE; the caller's */
 	int mountns;	      /* likewise */
-	pid_t supervisor;     /* our child with exit signal 0, not to be seen by a plain wait(2); 0: it has ended and is reaped */
 };
 
 /*
- * Starts the helper and sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's
- * comes back as it is; -ETIMEDOUT when it does not answer, and then it is killed.
+ * Sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's comes back as it is; -ETIMEDOUT when it
+ * does not answer, and then it is killed.
  */
-int client_ask(const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err);
+int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err);
 
 /*
- * Tells the supervisor of session id that the session ends, waits until the leader is back in its cgroups, and, where nothing keeps
- * it, until the supervisor is gone and reaped. To be called in the supervisor's mount namespace. -ESRCH: there is no supervisor any more.
+ * Finds the supervisor of session id: ret_client->pidfd is of no other process. Works in the sandbox's mount namespace, where RUNSTATEDIR is the
+ * host's. -ESRCH: there is no supervisor any more.
  */
-int client_close(const char *id, pid_t supervisor, struct error *err);
+int client_reach(const char *id, struct client *ret_client, struct error *err);
+
+/*
+ * Tells the supervisor that the session ends, and waits until the leader is back in its cgroups and the processes of the sandbox are killed. What
+ * is left of it the supervisor removes meanwhile.
+ */
+int client_close(const struct client *client, struct error *err);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-helper: makes the sandbox of one login and stays as its supervisor. Started as root by the leader, its parent, with one
- * socket (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
+ * isolate-helper: makes the sandbox of one login and stays as its supervisor. Started as root by the leader, with one socket (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
  */
 
 #include "helper/protocol.h"
@@ -13,10 +12,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -75,17 +76,20 @@ static void lift_limits(void)
 	}
 }
 
-/* The leader is our parent. Asked again after pidfd_open, for it might have ended and its pid be another's. */
+/* The leader is who made our socket. The socket is still open on its side after pidfd_open: so it has not ended, and the pid is its. */
 static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
-	pid_t pid = getppid();
-	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
+	struct pollfd state = { .fd = HELPER_SOCKET_FD };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	AUTO_CLOSE int pidfd = -1;
 
-	if (pidfd < 0)
-		return error_set(err, errno, "helper", "pidfd_open of the leader");
-	if (pid <= 1 || getppid() != pid)
-		return error_set(err, ESRCH, "helper", "the leader has ended");
-	*ret_pid = pid;
+	if (getsockopt(HELPER_SOCKET_FD, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return error_set(err, errno, "helper", "who is asking");
+	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
+	if (pidfd < 0 || poll(&state, 1, 0) != 0)
+		return error_set(err, ESRCH, "helper", "the leader has ended, or is in a PID namespace below ours");
+	*ret_pid = peer.pid;
 	*ret_pidfd = take_fd(&pidfd);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include "helper/spawn.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/syscalls.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -51,7 +52,7 @@ static int ask_names(uid_t uid, size_t *ret_size, struct error *err)
 {
 	char argument[16];
 	int pair[2], r;
-	pid_t pid;
+	AUTO_CLOSE int pidfd = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "login", "socketpair");
@@ -59,14 +60,13 @@ static int ask_names(uid_t uid, size_t *ret_size, struct error *err)
 	AUTO_CLOSE int theirs = pair[1];
 
 	snprintf(argument, sizeof(argument), "%u", uid);
-	pid = spawn_program(NAMES, argument, theirs);
-	if (pid < 0)
-		return error_set(err, -pid, "login", "start " NAMES);
+	r = spawn_program(NAMES, argument, theirs, &pidfd);
+	if (r < 0)
+		return error_set(err, -r, "login", "start " NAMES);
 	cleanup_close(&theirs);
 	r = receive_request(ours, ret_size, err);
 	if (r < 0)
-		kill(pid, SIGKILL);
-	spawn_reap(pid);
+		sys_pidfd_send_signal(pidfd, SIGKILL);
 	if (r >= 0 && message.request.uid != uid)
 		r = error_set(err, EPERM, "login", "the answer is about somebody else");
 	return r;
@@ -170,6 +170,7 @@ static void end_like(int status)
 /* The leader: makes the shell in the sandbox, waits for it, ends the sandbox. */
 static int lead(const struct client_answer *answer, const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
 {
+	struct client supervisor = CLIENT_NONE;
 	int status, r;
 	pid_t pid;
 
@@ -186,7 +187,11 @@ static int lead(const struct client_answer *answer, const struct caller *caller,
 	}
 	set_signals();
 	status = await_shell(pid);
-	if (client_close(message.request.id, answer->supervisor, err) < 0)
+	r = client_reach(message.request.id, &supervisor, err);
+	if (r >= 0)
+		r = client_close(&supervisor, err);
+	/* ESRCH: the sandbox has ended without us. */
+	if (r < 0 && r != -ESRCH)
 		caller_refuse("isolate-shell", err);
 	end_like(status);
 	return 0;
@@ -206,6 +211,7 @@ int main(int argc, char **argv, char **envp)
 {
 	static struct caller caller;
 	struct client_answer answer = { .init = -1, .mountns = -1 };
+	struct client helper = CLIENT_NONE;
 	struct error err;
 	size_t size = 0;
 	int r = caller_take_over(&caller, &err);
@@ -215,7 +221,10 @@ int main(int argc, char **argv, char **envp)
 	if (r >= 0)
 		r = ask_names(caller.uid, &size, &err);
 	if (r >= 0)
-		r = client_ask(&message.request, size, &answer, &err);
+		r = client_start(&helper, &err);
+	if (r >= 0)
+		r = client_ask(&helper, &message.request, size, &answer, &err);
+	client_release(&helper);
 	if (r >= 0)
 		r = answer.kind == REPLY_SANDBOX ? lead(&answer, &caller, argc, argv, envp, &err) :
 						   exec_untouched(&caller, argc, argv, envp, &err);

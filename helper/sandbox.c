@@ -177,32 +177,45 @@ static int inside(void *data, struct error *err)
 
 /* ---- in the helper ---- */
 
-/* Until isolate-init says that it is ready. */
+/* What the first process has to say: an error, a namespace, or that it is ready. 1 for a namespace, 0 for ready. */
 static int hear(int report, int *mountns, struct error *err)
 {
-	for (;;) {
-		union {
-			struct error err;
-			char ready;
-		} message;
-		int fds[MESSAGE_FDS_MAX];
-		size_t n_fds = 0;
-		ssize_t n = receive_message(report, &message, sizeof(message), fds, &n_fds);
+	union {
+		struct error err;
+		char ready;
+	} message;
+	int fds[MESSAGE_FDS_MAX];
+	size_t n_fds = 0;
+	ssize_t n = receive_message(report, &message, sizeof(message), fds, &n_fds);
 
-		if (n < 0)
-			return error_set(err, (int)-n, "pidns", "hear from the first process");
-		if (n == sizeof(message.ready) && message.ready == INIT_READY && *mountns >= 0)
-			return 0;
-		if (n == sizeof(message.err) && n_fds == 1 && *mountns < 0) {
-			*mountns = fds[0];
-			continue;
-		}
-		if (n == sizeof(message.err) && message.err.errnum > 0) {
-			*err = message.err;
-			return -message.err.errnum;
-		}
-		return error_set(err, EPROTO, "pidns", "the first process ended before it was ready");
+	if (n < 0)
+		return error_set(err, (int)-n, "pidns", "hear from the first process");
+	if (n == sizeof(message.ready) && message.ready == INIT_READY)
+		return 0;
+	if (n == sizeof(message.err) && n_fds == 1) {
+		*mountns = fds[0];
+		return 1;
 	}
+	if (n == sizeof(message.err) && message.err.errnum > 0) {
+		*err = message.err;
+		return -message.err.errnum;
+	}
+	return error_set(err, EPROTO, "pidns", "the first process ended before it was ready");
+}
+
+static int write_record(const struct plan *plan, struct sandbox *sandbox, struct error *err)
+{
+	struct record_content content = {
+		.request = plan->request,
+		.leader = sandbox->leader,
+		.init = sandbox->init,
+		.backend = sandbox->cgroup.backend->name,
+		.cgroup = sandbox->cgroup.path,
+		.owner = sandbox->cgroup.owner,
+		.home = sandbox->cgroup.home,
+	};
+
+	return record_make(&sandbox->store, &content, &sandbox->record, err);
 }
 
 static uint64_t namespaces_to_make(const struct plan *plan)
@@ -236,6 +249,13 @@ static int start_init(struct plan *plan, struct sandbox *sandbox, struct error *
 		return r;
 	cleanup_close(&theirs);
 	r = hear(ours, &sandbox->mountns, err);
+	/* While it drops its privileges and becomes isolate-init. */
+	if (r > 0)
+		r = write_record(plan, sandbox, err);
+	if (r == 0)
+		r = hear(ours, &sandbox->mountns, err);
+	if (r > 0)
+		r = error_set(err, EPROTO, "pidns", "the first process does not keep to the order");
 	/* The leader joins what it has to by the pidfd; the mount namespace it gets as an fd. */
 	sandbox->userns = plan->view.userns;
 	sandbox->namespaces = (spawn.namespaces & ~(uint64_t)CLONE_NEWNS) | CLONE_NEWCGROUP;
@@ -252,21 +272,6 @@ static int make_userns(struct plan *plan, struct error *err)
 	for (size_t i = 0; i < plan->request->n_groups; i++)
 		gids[n++] = groups[i].gid;
 	return userns_make(plan->request->uid, gids, n, &plan->userns, err);
-}
-
-static int write_record(const struct plan *plan, struct sandbox *sandbox, struct error *err)
-{
-	struct record_content content = {
-		.request = plan->request,
-		.leader = sandbox->leader,
-		.init = sandbox->init,
-		.backend = sandbox->cgroup.backend->name,
-		.cgroup = sandbox->cgroup.path,
-		.owner = sandbox->cgroup.owner,
-		.home = sandbox->cgroup.home,
-	};
-
-	return record_make(&sandbox->store, &content, &sandbox->record, err);
 }
 
 /* The way of a login from top to bottom. */
@@ -294,8 +299,6 @@ static int make(struct plan *plan, struct sandbox *sandbox, struct error *err)
 	}
 	if (r >= 0)
 		r = start_init(plan, sandbox, err);
-	if (r >= 0)
-		r = write_record(plan, sandbox, err);
 	return r;
 }
 

@@ -17,13 +17,16 @@
 
 #define STACK_SIZE (64 * 1024)
 
+/* Lies in the caller's memory, which both processes below share until the exec. */
 struct spawn {
 	const char *path;
 	const char *argument;
 	int socket;
+	char *stack; /* of the second process */
+	int pidfd;   /* of it, or a negative errno */
 };
 
-/* Shares the caller's memory until it execs: nothing but system calls. */
+/* The second process: nothing but system calls. */
 static int run(void *data)
 {
 	const struct spawn *spawn = data;
@@ -45,31 +48,49 @@ static int run(void *data)
 	_exit(127);
 }
 
-pid_t spawn_program(const char *path, const char *argument, int socket)
+/* The first process, the caller's child, lives only so that the second is nobody's. It shares the caller's fds: the pidfd is his. */
+static int start_and_end(void *data)
 {
-	struct spawn spawn = { .path = path, .argument = argument, .socket = socket };
-	sigset_t all, before;
-	pid_t pid;
-	int saved;
-	char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	struct spawn *spawn = data;
+	int pidfd = -1;
 
-	if (stack == MAP_FAILED)
-		return -errno;
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	pid = clone(run, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK, &spawn);
-	saved = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	munmap(stack, STACK_SIZE);
-	return pid < 0 ? -saved : pid;
+	if (clone(run, spawn->stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, spawn, &pidfd) < 0)
+		pidfd = -errno;
+	spawn->pidfd = pidfd;
+	return 0;
 }
 
-int spawn_reap(pid_t pid)
+static int spawn_on(struct spawn *spawn, char *stacks)
 {
-	siginfo_t info = { .si_pid = 0 };
+	sigset_t all, before;
+	siginfo_t info;
+	pid_t pid;
+	int r;
 
-	while (waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0)
-		if (errno != EINTR)
-			return -1;
-	return info.si_code == CLD_EXITED ? info.si_status : -1;
+	spawn->stack = stacks + STACK_SIZE;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	/* Never execs, so its exit signal stays 0. */
+	pid = clone(start_and_end, stacks + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES, spawn);
+	r = pid < 0 ? -errno : 0;
+	while (r == 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
+		;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
+int spawn_program(const char *path, const char *argument, int socket, int *ret_pidfd)
+{
+	struct spawn spawn = { .path = path, .argument = argument, .socket = socket, .pidfd = -EIO };
+	char *stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	int r;
+
+	if (stacks == MAP_FAILED)
+		return -errno;
+	r = spawn_on(&spawn, stacks);
+	munmap(stacks, 2 * STACK_SIZE);
+	if (r < 0 || spawn.pidfd < 0)
+		return r < 0 ? r : spawn.pidfd;
+	*ret_pidfd = spawn.pidfd;
+	return 0;
 }

@@ -112,7 +112,7 @@ static int set_namespaces(int fd, int flags)
 	return directory >= 0 && fchdir(directory) < 0 ? -errno : 0;
 }
 
-int leader_join(const struct leader_home *home, int init, int mountns, uint64_t namespaces, struct error *err)
+int leader_join(const struct leader_home *home, int supervisor, int init, int mountns, uint64_t namespaces, struct error *err)
 {
 	struct error way_home;
 	int r = set_namespaces(init, (int)namespaces);
@@ -125,26 +125,27 @@ int leader_join(const struct leader_home *home, int init, int mountns, uint64_t 
 			return 0;
 		error_set(err, -r, "leader", "enter the sandbox's mount namespace");
 	}
-	if (leader_go_home(home, &way_home) < 0)
+	if (leader_go_home(home, supervisor, &way_home) < 0)
 		error_prefix(err, "and no way back (%s)", way_home.text);
 	return r;
 }
 
-static int follow(pid_t pid)
+static int follow(int pidfd)
 {
-	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
-
-	return pidfd < 0 ? -errno : set_namespaces(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
+	return set_namespaces(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
 }
 
-int leader_go_home(const struct leader_home *home, struct error *err)
+int leader_go_home(const struct leader_home *home, int supervisor, struct error *err)
 {
+	AUTO_CLOSE int pid1 = -1;
 	struct stat mountns;
-	int r = follow(home->supervisor);
+	int r = supervisor < 0 ? -ESRCH : follow(supervisor);
 
 	/* PID 1 is the one process that no user can have put where he likes. Our parent is not: of su it is the user's shell. */
-	if (r < 0)
-		r = follow(1);
+	if (r < 0) {
+		pid1 = sys_pidfd_open(1);
+		r = pid1 < 0 ? -errno : follow(pid1);
+	}
 	if (r < 0)
 		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
 	r = namespace_number("mnt", &mountns, err);

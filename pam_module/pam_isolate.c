@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
 #include <string.h>
@@ -74,14 +75,17 @@ static void free_session(pam_handle_t *pamh, void *data, int status)
 }
 
 /* One line for the administrator, one sentence for the user, and the code for the stack. */
-static int refuse(pam_handle_t *pamh, const struct options *options, const char *user, const struct error *err)
+static int refuse(pam_handle_t *pamh, const struct options *options, const struct error *err)
 {
 	char line[ERROR_LINE_MAX];
+	const char *user = NULL;
 
-	pam_syslog(pamh, LOG_ERR, "login of %s %s: %s", user, options->ignore_errors ? "goes on without a sandbox (onerr=ignore)" : "refused",
+	pam_get_user(pamh, &user, NULL);
+	pam_syslog(pamh, LOG_ERR, "login of %s %s: %s", user ? user : "nobody", options->ignore_errors ? "goes on without a sandbox (onerr=ignore)" : "refused",
 		error_line(err, line, sizeof(line)));
+	/* Not PAM_IGNORE: a stack that has no other session module would refuse the login. */
 	if (options->ignore_errors)
-		return PAM_IGNORE;
+		return PAM_SUCCESS;
 	pam_error(pamh, "Your login cannot be isolated on this machine. Tell its administrator; the reason is in the system log.");
 	return PAM_SESSION_ERR;
 }
@@ -94,59 +98,90 @@ static int set_environment(pam_handle_t *pamh, uid_t uid, struct error *err)
 	return pam_putenv(pamh, text) == PAM_SUCCESS ? 0 : error_set(err, ENOMEM, "environment", "XDG_RUNTIME_DIR");
 }
 
-/* Everything after the helper has made the sandbox. */
-static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home, const struct client_answer *answer,
-	struct error *err)
+static int remember(pam_handle_t *pamh, const char *id, const struct leader_home *home, struct error *err)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	int r;
 
 	if (!session)
 		return error_set(err, ENOMEM, "leader", "memory");
 	session->opener = getpid();
 	session->home = *home;
-	memcpy(session->id, request->id, sizeof(session->id));
+	memcpy(session->id, id, sizeof(session->id));
 	if (pam_set_data(pamh, DATA_NAME, session, free_session) != PAM_SUCCESS) {
 		free(session);
 		return error_set(err, ENOMEM, "leader", "pam_set_data");
 	}
-	r = set_environment(pamh, request->uid, err);
-	return r < 0 ? r : leader_join(home, answer->init, answer->mountns, answer->namespaces, err);
+	return 0;
+}
+
+/* Everything after the helper has made the sandbox. */
+static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home, const struct client *helper,
+	const struct client_answer *answer, struct error *err)
+{
+	struct client supervisor = CLIENT_NONE;
+	int r = remember(pamh, request->id, home, err);
+
+	if (r >= 0)
+		r = set_environment(pamh, request->uid, err);
+	if (r >= 0)
+		r = leader_join(home, helper->pidfd, answer->init, answer->mountns, answer->namespaces, err);
+	if (r >= 0)
+		return 0;
+	/* We are outside again, or at least not going on. */
+	if (client_reach(request->id, &supervisor, NULL) >= 0)
+		client_close(&supervisor, NULL);
+	client_release(&supervisor);
+	pam_set_data(pamh, DATA_NAME, NULL, NULL);
+	return r;
 }
 
 /* The supervisor's work where there is none any more: our cgroups are left, and the record. */
 static int collect(const char *id, struct error *err)
 {
 	struct request request = { .magic = PROTOCOL_MAGIC, .kind = REQUEST_COLLECT };
+	struct client helper = CLIENT_NONE;
 	struct client_answer answer;
+	int r;
 
 	memcpy(request.id, id, sizeof(request.id));
 	snprintf(request.user, sizeof(request.user), "-");
-	return client_ask(&request, sizeof(request), &answer, err);
+	r = client_start(&helper, err);
+	if (r >= 0)
+		r = client_ask(&helper, &request, sizeof(request), &answer, err);
+	client_release(&helper);
+	return r;
 }
 
-/* The leader is home, or this is not to be repaired. */
+/* Home first, and then what a process at home may do: nothing is executed in the sandbox's view. */
 static int leave(const struct session *session, struct error *err)
 {
-	int r = leader_go_home(&session->home, err);
+	struct client supervisor = CLIENT_NONE;
+	struct error closing;
+	int reached = client_reach(session->id, &supervisor, &closing);
+	int r = leader_go_home(&session->home, supervisor.pidfd, err);
 
 	/* From PID 1's namespaces, if they are not quite ours, the rest is done all the same; the error stays. */
-	if (r < 0 && r != -ESTALE)
-		return r;
-	if (client_close(session->id, session->home.supervisor, r < 0 ? NULL : err) != -ESRCH)
-		return r;
-	return collect(session->id, err);
+	if (r >= 0 || r == -ESTALE) {
+		int closed = reached < 0 ? reached : client_close(&supervisor, &closing);
+
+		if (closed == -ESRCH)
+			closed = collect(session->id, &closing);
+		if (r >= 0 && closed < 0) {
+			*err = closing;
+			r = closed;
+		}
+	}
+	client_release(&supervisor);
+	return r;
 }
 
 /* Asks for a sandbox and enters it. */
-static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size, struct error *err)
+static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size, const struct leader_home *home,
+	const struct client *helper, struct error *err)
 {
 	struct client_answer answer;
-	struct leader_home home;
-	int r = leader_check(&home, err);
+	int r = client_ask(helper, request, size, &answer, err);
 
-	if (r >= 0)
-		r = client_ask(request, size, &answer, err);
 	if (r < 0)
 		return r;
 	if (answer.kind == REPLY_DONE) {
@@ -154,41 +189,43 @@ static int enter(pam_handle_t *pamh, const struct options *options, const struct
 			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated: the policy says so", request->user);
 		return 0;
 	}
-	home.supervisor = answer.supervisor;
-	r = join(pamh, request, &home, &answer, err);
+	r = join(pamh, request, home, helper, &answer, err);
 	cleanup_close(&answer.init);
 	cleanup_close(&answer.mountns);
-	if (r < 0) {
-		client_close(request->id, answer.supervisor, NULL);
-		pam_set_data(pamh, DATA_NAME, NULL, NULL);
-		return r;
-	}
-	if (options->debug)
+	if (r >= 0 && options->debug)
 		pam_syslog(pamh, LOG_DEBUG, "%s is in sandbox %s", request->user, request->id);
-	return 0;
+	return r;
 }
 
-static int open_isolated(pam_handle_t *pamh, const struct options *options, const char *user, struct error *err)
+static int open_isolated(pam_handle_t *pamh, const struct options *options, const struct passwd *entry, struct error *err)
 {
 	AUTO_FREE struct request *request = NULL;
+	struct client helper = CLIENT_NONE;
+	struct leader_home home;
 	const void *data = NULL;
 	size_t size;
 	int r;
 
 	if (pam_get_data(pamh, DATA_NAME, &data) == PAM_SUCCESS && data)
 		return error_set(err, EALREADY, "leader", "the session is open already: is pam_isolate.so twice in the stack?");
-	r = request_make(pamh, user, options->policy, &request, &size, err);
-	if (r < 0)
-		return r;
-	/* Whatever is wrong with the policy or the machine, root can log in and mend it. */
-	return request->uid == 0 ? 0 : enter(pamh, options, request, size, err);
+	r = leader_check(&home, err);
+	/* It starts while we look up the names. */
+	if (r >= 0)
+		r = client_start(&helper, err);
+	if (r >= 0)
+		r = request_make(pamh, entry, options->policy, &request, &size, err);
+	if (r >= 0)
+		r = enter(pamh, options, request, size, &home, &helper, err);
+	client_release(&helper);
+	return r;
 }
 
 ENTRY_POINT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
+	const struct passwd *entry = NULL;
 	struct options options;
 	struct error err;
-	const char *user = NULL;
+	bool unknown;
 	int r = parse_options(pamh, argc, argv, &options);
 
 	(void)flags;
@@ -196,15 +233,15 @@ ENTRY_POINT int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, con
 		return r;
 	if (!options.opens)
 		return PAM_SUCCESS;
-	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user || !*user) {
-		error_set(&err, EINVAL, "user", "the service names no user");
-		return refuse(pamh, &options, "(nobody)", &err);
-	}
-	r = open_isolated(pamh, &options, user, &err);
+	r = request_find_user(pamh, &entry, &err);
+	/* Whatever is wrong with the policy or the machine, root can log in and mend it. */
+	if (r >= 0 && entry->pw_uid != 0)
+		r = open_isolated(pamh, &options, entry, &err);
 	if (r >= 0)
 		return PAM_SUCCESS;
-	r = refuse(pamh, &options, user, &err);
-	return r == PAM_SESSION_ERR && err.errnum == ENOENT && strcmp(err.step, "user") == 0 ? PAM_USER_UNKNOWN : r;
+	unknown = strcmp(err.step, "user") == 0 && err.errnum == ENOENT;
+	r = refuse(pamh, &options, &err);
+	return unknown && r == PAM_SESSION_ERR ? PAM_USER_UNKNOWN : r;
 }
 
 ENTRY_POINT int pam_sm_close_session(pam_handle_t *pamh, int flags, int argc, const char **argv)

@@ -17,18 +17,27 @@ static int copy_item(pam_handle_t *pamh, int item, char *field, size_t size, con
 	return identity_copy(field, size, text, what, err);
 }
 
-int request_make(pam_handle_t *pamh, const char *user, const char *policy, struct request **ret_request, size_t *ret_size,
-	struct error *err)
+int request_find_user(pam_handle_t *pamh, const struct passwd **ret_entry, struct error *err)
 {
-	AUTO_FREE struct request *request = NULL;
 	const struct passwd *entry;
-	int r;
+	const char *user = NULL;
 
+	if (pam_get_user(pamh, &user, NULL) != PAM_SUCCESS || !user || !*user)
+		return error_set(err, EINVAL, "user", "the service names no user");
 	errno = 0;
 	entry = pam_modutil_getpwnam(pamh, user);
 	if (!entry)
 		return error_set(err, errno ? errno : ENOENT, "user", "%s is not known", user);
-	r = identity_request(entry, &request, ret_size, err);
+	*ret_entry = entry;
+	return 0;
+}
+
+int request_make(pam_handle_t *pamh, const struct passwd *entry, const char *policy, struct request **ret_request, size_t *ret_size,
+	struct error *err)
+{
+	AUTO_FREE struct request *request = NULL;
+	int r = identity_request(entry, &request, ret_size, err);
+
 	if (r >= 0)
 		r = copy_item(pamh, PAM_SERVICE, request->service, sizeof(request->service), "service", err);
 	if (r >= 0)
