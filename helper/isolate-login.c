@@ -15,6 +15,8 @@
 #include "lib/syscalls.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -117,41 +119,84 @@ static int enter(const struct client_answer *answer, const struct caller *caller
 
 static volatile sig_atomic_t hung_up;
 
-static void note_hangup(int signal)
+static void note_signal(int signal)
 {
-	(void)signal;
-	hung_up = 1;
+	hung_up |= signal != SIGCHLD;
 }
 
-/* The terminal's keys are for the shell; its loss, and the end of the login, are for us. */
-static void set_signals(void)
+/* The terminal's keys are for the shell; its loss, and the end of the login, are for us. Those signals arrive only in ppoll(2), with the mask that is
+ * returned. */
+static sigset_t set_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE };
-	struct sigaction action = { .sa_handler = SIG_IGN };
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE }, noted[] = { SIGCHLD, SIGHUP, SIGTERM };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, note = { .sa_handler = note_signal };
+	sigset_t block, before;
 
+	sigemptyset(&block);
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
-		sigaction(ignored[i], &action, NULL);
-	action.sa_handler = note_hangup;
-	sigaction(SIGHUP, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
+		sigaction(ignored[i], &ignore, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(noted); i++) {
+		sigaction(noted[i], &note, NULL);
+		sigaddset(&block, noted[i]);
+	}
+	sigprocmask(SIG_BLOCK, &block, &before);
+	for (size_t i = 0; i < ARRAY_SIZE(noted); i++)
+		sigdelset(&before, noted[i]);
+	return before;
+}
+
+/* Who started us: a connection without a terminal drops in silence, when sshd's process ends. (PR_SET_PDEATHSIG would be a signal of the user's to
+ * root.) -1: it has ended already. */
+static int open_starter(void)
+{
+	pid_t starter = getppid();
+	AUTO_CLOSE int pidfd = sys_pidfd_open(starter);
+
+	return getppid() == starter ? take_fd(&pidfd) : -1;
+}
+
+/*
+ * The shell has a process group of its own: ours is outside of its PID namespace, where it could not name it. If we have the terminal, its
+ * group gets it. tcsetpgrp(3)
+ */
+static void give_terminal(int terminal, pid_t group)
+{
+	if (terminal >= 0)
+		tcsetpgrp(terminal, group);
+}
+
+/* The terminal, if we are in its foreground; else -1. */
+static int foreground_terminal(void)
+{
+	AUTO_CLOSE int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	return terminal >= 0 && tcgetpgrp(terminal) == getpgrp() ? take_fd(&terminal) : -1;
+}
+
+/* Whoever started us sees a shell that stops and goes on. */
+static void stop_with(pid_t pid, int terminal)
+{
+	give_terminal(terminal, getpgrp());
+	kill(getpid(), SIGSTOP);
+	give_terminal(terminal, pid);
+	kill(-pid, SIGCONT);
 }
 
 /* Returns the status of waitpid(2) when the shell has ended, -1 when the login has. */
-static int await_shell(pid_t pid)
+static int await_shell(pid_t pid, int terminal, int starter, const sigset_t *mask)
 {
+	struct pollfd ended = { .fd = starter, .events = POLLIN };
 	int status;
 
-	while (!hung_up) {
-		if (waitpid(pid, &status, WUNTRACED) < 0) {
-			if (errno != EINTR)
-				return -1;
-			continue;
-		}
-		if (!WIFSTOPPED(status))
-			return status;
-		/* Whoever started us sees a shell that stops and goes on. */
-		kill(getpid(), SIGSTOP);
-		kill(pid, SIGCONT);
+	while (!hung_up && starter >= 0) {
+		pid_t changed = waitpid(pid, &status, WUNTRACED | WNOHANG);
+
+		if (changed < 0 || (changed == pid && !WIFSTOPPED(status)))
+			return changed < 0 ? -1 : status;
+		if (changed == pid)
+			stop_with(pid, terminal);
+		else if (ppoll(&ended, 1, NULL, mask) > 0)
+			return -1;
 	}
 	return -1;
 }
@@ -167,10 +212,32 @@ static void end_like(int status)
 	_exit(status < 0 ? 128 + SIGHUP : 128 + WTERMSIG(status));
 }
 
+/* The child. Returns only when it fails. */
+static int become_shell(const struct client_answer *answer, const struct caller *caller, int terminal, int argc, char **argv, char **envp,
+	struct error *err)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
+	int r;
+
+	if (setpgid(0, 0) < 0)
+		return error_set(err, errno, "login", "setpgid");
+	/* Not in the foreground yet, we would be stopped for taking it. */
+	sigaction(SIGTTOU, &ignore, &before);
+	give_terminal(terminal, getpid());
+	sigaction(SIGTTOU, &before, NULL);
+	r = enter(answer, caller, err);
+	if (r >= 0)
+		r = caller_restore(caller, err);
+	return r < 0 ? r : exec_shell(argc, argv, envp, err);
+}
+
 /* The leader: makes the shell in the sandbox, waits for it, ends the sandbox. */
 static int lead(const struct client_answer *answer, const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
 {
+	AUTO_CLOSE int terminal = foreground_terminal();
+	AUTO_CLOSE int starter = open_starter();
 	struct client supervisor = CLIENT_NONE;
+	sigset_t mask;
 	int status, r;
 	pid_t pid;
 
@@ -179,14 +246,11 @@ static int lead(const struct client_answer *answer, const struct caller *caller,
 	pid = fork();
 	if (pid < 0)
 		return error_set(err, errno, "login", "fork");
-	if (pid == 0) {
-		r = enter(answer, caller, err);
-		if (r >= 0)
-			r = caller_restore(caller, err);
-		return r < 0 ? r : exec_shell(argc, argv, envp, err);
-	}
-	set_signals();
-	status = await_shell(pid);
+	if (pid == 0)
+		return become_shell(answer, caller, terminal, argc, argv, envp, err);
+	mask = set_signals();
+	status = await_shell(pid, terminal, starter, &mask);
+	give_terminal(terminal, getpgrp());
 	r = client_reach(message.request.id, &supervisor, err);
 	if (r >= 0)
 		r = client_close(&supervisor, err);

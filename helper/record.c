@@ -78,12 +78,14 @@ static int write_session(int directory, const struct record_content *content, in
 	return 0;
 }
 
-/* Bound by the directory's fd: the path of a private prefix may be longer than sun_path. */
+/* Bound while the directory has another name than the leader will connect by: by its fd. But that path, too, has to fit (unix(7)). */
 static int listen_at(int directory, const char *name, int *ret_socket)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
+	if (strlen(RECORD_DIR "//") + SESSION_ID_SIZE + strlen(name) > sizeof(address.sun_path))
+		return -ENAMETOOLONG;
 	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", directory, name);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4) < 0)
 		return -errno;

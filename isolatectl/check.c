@@ -9,10 +9,14 @@ static int check(const struct policy_source *source)
 {
 	struct policy *policy;
 	struct error err;
+	int r;
 
 	if (policy_load(source, &policy, &err) < 0)
 		return complain(&err);
+	r = policy_check_all_built(policy, &err);
 	policy_free(policy);
+	if (r < 0)
+		return complain(&err);
 	printf("%s: ok\n", source->file);
 	return STATUS_OK;
 }

@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <linux/nsfs.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,9 +78,41 @@ static int check_outside(struct error *err)
 	return 0;
 }
 
+/* All ids root's: nobody else can ever have moved it. */
+static bool is_root(pid_t pid)
+{
+	char path[32], text[4096];
+	const char *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return false;
+	line = strstr(text, "\nUid:");
+	return line && strncmp(line, "\nUid:\t0\t0\t0\t0\n", strlen("\nUid:\t0\t0\t0\t0\n")) == 0;
+}
+
+static bool is_in_namespace(pid_t pid, const char *name, const struct stat *ours)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	return stat(path, &st) == 0 && st.st_dev == ours->st_dev && st.st_ino == ours->st_ino;
+}
+
+/* Our parent's pid cannot become another's while getppid(2) says it. */
+static pid_t find_worthy_parent(const struct stat *mountns, const struct stat *userns)
+{
+	pid_t parent = getppid();
+
+	if (parent <= 1 || !is_root(parent) || !is_in_namespace(parent, "mnt", mountns) || !is_in_namespace(parent, "user", userns))
+		return 0;
+	return getppid() == parent ? parent : 0;
+}
+
 int leader_check(struct leader_home *ret_home, struct error *err)
 {
-	struct stat mountns;
+	struct stat mountns, userns;
 	int r = check_capabilities(err);
 
 	if (r >= 0)
@@ -87,9 +121,13 @@ int leader_check(struct leader_home *ret_home, struct error *err)
 		r = check_outside(err);
 	if (r >= 0)
 		r = namespace_number("mnt", &mountns, err);
+	if (r >= 0)
+		r = namespace_number("user", &userns, err);
 	if (r < 0)
 		return r;
-	*ret_home = (struct leader_home){ .device = mountns.st_dev, .mountns = mountns.st_ino };
+	*ret_home = (struct leader_home){
+		.device = mountns.st_dev, .mountns = mountns.st_ino, .parent = find_worthy_parent(&mountns, &userns),
+	};
 	return 0;
 }
 
@@ -135,17 +173,23 @@ static int follow(int pidfd)
 	return set_namespaces(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
 }
 
+static int follow_pid(pid_t pid)
+{
+	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
+
+	return pidfd < 0 ? -errno : follow(pidfd);
+}
+
 int leader_go_home(const struct leader_home *home, int supervisor, struct error *err)
 {
-	AUTO_CLOSE int pid1 = -1;
 	struct stat mountns;
 	int r = supervisor < 0 ? -ESRCH : follow(supervisor);
 
-	/* PID 1 is the one process that no user can have put where he likes. Our parent is not: of su it is the user's shell. */
-	if (r < 0) {
-		pid1 = sys_pidfd_open(1);
-		r = pid1 < 0 ? -errno : follow(pid1);
-	}
+	/* Not just any parent: of su it is the user's shell, which can be where the user likes, and then we would go on there as root. */
+	if (r < 0 && home->parent && getppid() == home->parent)
+		r = follow_pid(home->parent);
+	if (r < 0)
+		r = follow_pid(1);
 	if (r < 0)
 		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
 	r = namespace_number("mnt", &mountns, err);

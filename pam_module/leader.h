@@ -9,10 +9,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where the leader belongs: its mount namespace by number. */
+/* Where the leader belongs. */
 struct leader_home {
-	dev_t device;
+	dev_t device; /* its mount namespace, by number */
 	ino_t mountns;
+	pid_t parent; /* our parent, if it is root and in our namespaces, as sshd's listener is; 0 if it is not, as the shell that called su */
 };
 
 /*
@@ -28,7 +29,8 @@ int leader_check(struct leader_home *ret_home, struct error *err);
 int leader_join(const struct leader_home *home, int supervisor, int init, int mountns, uint64_t namespaces, struct error *err);
 
 /*
- * Back to the namespaces of the process behind the pidfd supervisor, which never left ours; if it has ended, or is -1, to PID 1's. -ESTALE: those
+ * Back to the namespaces of the process behind the pidfd supervisor, which never left ours; if it has ended, or is -1, to our parent's, if it is the one that
+ * leader_check() found worthy, or to PID 1's. -ESTALE: those
  * are not the ones that leader_check() saw, but root's all the same. Other errors: the process is still in the sandbox's.
  */
 int leader_go_home(const struct leader_home *home, int supervisor, struct error *err);

@@ -167,6 +167,9 @@ int policy_resolve(const struct policy *policy, const struct policy_subject *sub
  * Isolate=no. */
 int policy_check_built(const struct policy_effective *effective, struct error *err);
 
+/* The same for every value of the policy, whoever it is for. */
+int policy_check_all_built(const struct policy *policy, struct error *err);
+
 /* Prints "Key=value   # file:line [section]" or "# default", a line each, in the order of the table. Keys that are not set are
  * left out, and with Isolate=no all keys but that one. A value that is another key's says so: "# as MemoryMax, ...". */
 void policy_explain(const struct policy_effective *effective, FILE *out);

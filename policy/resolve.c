@@ -157,6 +157,11 @@ static int not_built(const struct policy_key_row *row, const struct policy_value
 	return at_place(value, err);
 }
 
+static bool is_built(const struct policy_key_row *row, const struct policy_value *value)
+{
+	return !value->set || !row->built || has_word(row->built, value->text);
+}
+
 int policy_check_built(const struct policy_effective *effective, struct error *err)
 {
 	if (is_choice(effective, POLICY_ISOLATE, POLICY_NO))
@@ -165,9 +170,18 @@ int policy_check_built(const struct policy_effective *effective, struct error *e
 		const struct policy_key_row *row = &policy_keys[key];
 		const struct policy_value *value = &effective->values[key];
 
-		if (value->set && row->built && !has_word(row->built, value->text))
+		if (!is_built(row, value))
 			return not_built(row, value, err);
 	}
+	return 0;
+}
+
+int policy_check_all_built(const struct policy *policy, struct error *err)
+{
+	for (const struct policy_section *section = policy->first; section; section = section->next)
+		for (const struct policy_entry *entry = section->entries; entry; entry = entry->next)
+			if (!is_built(&policy_keys[entry->key], &entry->value))
+				return not_built(&policy_keys[entry->key], &entry->value, err);
 	return 0;
 }
 

@@ -316,6 +316,10 @@ static void is_not_built(const char *line, const char *message)
 	assert_string_equal(err.text, message);
 	assert_string_equal(err.step, "policy");
 	assert_int_equal(policy_check_built(&effective, NULL), -ENOTSUP);
+	/* What a login would be refused for, the check of the whole policy tells before. */
+	err.text[0] = '\0';
+	assert_int_equal(policy_check_all_built(current, &err), -ENOTSUP);
+	assert_string_equal(err.text, message);
 }
 
 static void is_built(const char *line)
