@@ -118,13 +118,20 @@ uint64_t cgroup_count(const struct policy_value *value)
 	}
 }
 
-int cgroup_format_count(const struct policy_value *value, char text[CGROUP_VALUE_MAX])
+int cgroup_format_count(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
 {
-	if (value->unit == POLICY_INFINITY)
+	if (effective->values[key].unit == POLICY_INFINITY)
 		snprintf(text, CGROUP_VALUE_MAX, "max");
 	else
-		snprintf(text, CGROUP_VALUE_MAX, "%" PRIu64, cgroup_count(value));
+		snprintf(text, CGROUP_VALUE_MAX, "%" PRIu64, cgroup_count(&effective->values[key]));
 	return 0;
+}
+
+int cgroup_format_text(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
+{
+	int n = snprintf(text, CGROUP_VALUE_MAX, "%s", effective->values[key].text);
+
+	return n < CGROUP_VALUE_MAX ? 0 : -ENAMETOOLONG;
 }
 
 static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group,

@@ -39,9 +39,10 @@ const struct cgroup_hierarchy *cgroup_hierarchy_of(const struct cgroup *cgroup, 
 /* Whether the policy sets a limit that needs controller. */
 bool cgroup_wants(const struct cgroup_backend *backend, const struct policy_effective *effective, const char *controller);
 
-/* Formats of values that both versions share. */
+/* Formats that both versions share, for struct cgroup_setting; the first is for functions of theirs. */
 int cgroup_format_bytes(const struct policy_value *value, const char *infinity, char text[CGROUP_VALUE_MAX]);
-int cgroup_format_count(const struct policy_value *value, char text[CGROUP_VALUE_MAX]);
+int cgroup_format_count(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX]);
+int cgroup_format_text(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX]);
 
 /* Bytes of a MemoryMax-like value, number of a TasksMax-like one: percent resolved, UINT64_MAX for infinity. */
 uint64_t cgroup_bytes(const struct policy_value *value);

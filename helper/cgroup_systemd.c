@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define PROGRAM LIBEXECDIR "/isolate-systemd"
 #define PAGE_SIZE_MIN 4096
@@ -132,19 +131,13 @@ static int exchange(int socket, const struct systemd_request *request, struct sy
 
 static int ask(const struct systemd_request *request, struct systemd_reply *reply, struct error *err)
 {
-	int pair[2], r;
+	AUTO_CLOSE int socket = -1;
 	AUTO_CLOSE int pidfd = -1;
+	int r = spawn_program(PROGRAM, NULL, &socket, &pidfd);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, errno, "cgroup", "socketpair");
-	AUTO_CLOSE int ours = pair[0];
-	AUTO_CLOSE int theirs = pair[1];
-
-	r = spawn_program(PROGRAM, NULL, theirs, &pidfd);
 	if (r < 0)
 		return error_set(err, -r, "cgroup", "start " PROGRAM);
-	cleanup_close(&theirs);
-	r = exchange(ours, request, reply, err);
+	r = exchange(socket, request, reply, err);
 	/* It might still have its way with systemd. */
 	if (r < 0)
 		sys_pidfd_send_signal(pidfd, SIGKILL);

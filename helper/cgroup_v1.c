@@ -71,18 +71,6 @@ static int format_shares(const struct policy_effective *effective, enum policy_k
 	return 0;
 }
 
-static int format_count(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
-{
-	return cgroup_format_count(&effective->values[key], text);
-}
-
-static int format_text(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
-{
-	int n = snprintf(text, CGROUP_VALUE_MAX, "%s", effective->values[key].text);
-
-	return n < CGROUP_VALUE_MAX ? 0 : -ENAMETOOLONG;
-}
-
 /* The scale of v2 goes to 10000, that of v1 to 1000. Both have 100 as their middle. */
 static int format_io_weight(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
 {
@@ -104,8 +92,8 @@ static const struct cgroup_setting settings[] = {
 	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), format_high },
 	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.cfs_quota_us"), format_quota },
 	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.shares"), format_shares },
-	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), format_count },
-	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), format_text },
+	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), cgroup_format_count },
+	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), cgroup_format_text },
 	{ POLICY_IO_WEIGHT, POLICY_KEYS, "blkio", FILES("blkio.weight", "blkio.bfq.weight"), format_io_weight },
 };
 

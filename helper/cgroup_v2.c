@@ -15,11 +15,6 @@ static int format_bytes(const struct policy_effective *effective, enum policy_ke
 	return cgroup_format_bytes(&effective->values[key], "max", text);
 }
 
-static int format_count(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
-{
-	return cgroup_format_count(&effective->values[key], text);
-}
-
 static int format_quota(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
 {
 	snprintf(text, CGROUP_VALUE_MAX, "%" PRIu64 " %d", effective->values[key].number * (CGROUP_CPU_PERIOD_US / 100),
@@ -33,13 +28,6 @@ static int format_number(const struct policy_effective *effective, enum policy_k
 	return 0;
 }
 
-static int format_text(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
-{
-	int n = snprintf(text, CGROUP_VALUE_MAX, "%s", effective->values[key].text);
-
-	return n < CGROUP_VALUE_MAX ? 0 : -ENAMETOOLONG;
-}
-
 #define FILES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static const struct cgroup_setting settings[] = {
@@ -48,8 +36,8 @@ static const struct cgroup_setting settings[] = {
 	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.swap.max"), format_bytes },
 	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.max"), format_quota },
 	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.weight"), format_number },
-	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), format_count },
-	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), format_text },
+	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), cgroup_format_count },
+	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), cgroup_format_text },
 	{ POLICY_IO_WEIGHT, POLICY_KEYS, "io", FILES("io.weight", "io.bfq.weight"), format_number },
 };
 

@@ -25,18 +25,9 @@ void client_release(struct client *client)
 
 int client_start(struct client *ret_client, struct error *err)
 {
-	int pair[2], pidfd, r;
+	int r = spawn_program(HELPER, NULL, &ret_client->socket, &ret_client->pidfd);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, errno, "helper", "socketpair");
-	AUTO_CLOSE int ours = pair[0];
-	AUTO_CLOSE int theirs = pair[1];
-
-	r = spawn_program(HELPER, NULL, theirs, &pidfd);
-	if (r < 0)
-		return error_set(err, -r, "helper", "start " HELPER);
-	*ret_client = (struct client){ .socket = take_fd(&ours), .pidfd = pidfd };
-	return 0;
+	return r < 0 ? error_set(err, -r, "helper", "start " HELPER) : 0;
 }
 
 static void close_all(int fds[MESSAGE_FDS_MAX])

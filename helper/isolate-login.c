@@ -21,7 +21,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -53,20 +52,15 @@ static int receive_request(int socket, size_t *ret_size, struct error *err)
 static int ask_names(uid_t uid, size_t *ret_size, struct error *err)
 {
 	char argument[16];
-	int pair[2], r;
+	AUTO_CLOSE int socket = -1;
 	AUTO_CLOSE int pidfd = -1;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return error_set(err, errno, "login", "socketpair");
-	AUTO_CLOSE int ours = pair[0];
-	AUTO_CLOSE int theirs = pair[1];
+	int r;
 
 	snprintf(argument, sizeof(argument), "%u", uid);
-	r = spawn_program(NAMES, argument, theirs, &pidfd);
+	r = spawn_program(NAMES, argument, &socket, &pidfd);
 	if (r < 0)
 		return error_set(err, -r, "login", "start " NAMES);
-	cleanup_close(&theirs);
-	r = receive_request(ours, ret_size, err);
+	r = receive_request(socket, ret_size, err);
 	if (r < 0)
 		sys_pidfd_send_signal(pidfd, SIGKILL);
 	if (r >= 0 && message.request.uid != uid)

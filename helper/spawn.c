@@ -2,6 +2,7 @@
 #include "helper/spawn.h"
 
 #include "helper/protocol.h"
+#include "lib/cleanup.h"
 #include "lib/syscalls.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,7 +81,7 @@ static int spawn_on(struct spawn *spawn, char *stacks)
 	return r;
 }
 
-int spawn_program(const char *path, const char *argument, int socket, int *ret_pidfd)
+static int spawn_with(int socket, const char *path, const char *argument)
 {
 	struct spawn spawn = { .path = path, .argument = argument, .socket = socket, .pidfd = -EIO };
 	char *stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -89,8 +91,22 @@ int spawn_program(const char *path, const char *argument, int socket, int *ret_p
 		return -errno;
 	r = spawn_on(&spawn, stacks);
 	munmap(stacks, 2 * STACK_SIZE);
-	if (r < 0 || spawn.pidfd < 0)
-		return r < 0 ? r : spawn.pidfd;
-	*ret_pidfd = spawn.pidfd;
+	return r < 0 ? r : spawn.pidfd;
+}
+
+int spawn_program(const char *path, const char *argument, int *ret_socket, int *ret_pidfd)
+{
+	int pair[2], pidfd;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	AUTO_CLOSE int ours = pair[0];
+	AUTO_CLOSE int theirs = pair[1];
+
+	pidfd = spawn_with(theirs, path, argument);
+	if (pidfd < 0)
+		return pidfd;
+	*ret_socket = take_fd(&ours);
+	*ret_pidfd = pidfd;
 	return 0;
 }
