@@ -134,19 +134,11 @@ int cgroup_format_text(const struct policy_effective *effective, enum policy_key
 	return n < CGROUP_VALUE_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group,
-	const struct policy_effective *effective, enum policy_key key, struct error *err)
+static int write_value(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group, const char *name, const char *text,
+	struct error *err)
 {
-	const char *name = policy_keys[key].name;
-	char text[CGROUP_VALUE_MAX];
-	int r = setting->format(effective, key, text);
+	int r = -ENOENT;
 
-	if (r == -ENODATA)
-		return 0;
-	if (r < 0)
-		return error_set(err, -r, "cgroup", "%s=%s cannot be had on cgroup %s", name, effective->values[key].text,
-			cgroup->backend->name);
-	r = -ENOENT;
 	for (size_t i = 0; setting->files[i] && r == -ENOENT; i++)
 		r = write_file_at(group, setting->files[i], text);
 	if (r == -ENOENT)
@@ -154,6 +146,42 @@ static int write_setting(const struct cgroup *cgroup, const struct cgroup_settin
 	if (r < 0)
 		return error_set(err, -r, "cgroup", "%s: write %s to %s of %s", name, text, setting->files[0], cgroup->path);
 	return 0;
+}
+
+static int write_device_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group, const char *name,
+	const char *const *list, struct error *err)
+{
+	int r = 0;
+
+	for (; *list && r >= 0; list++) {
+		struct cgroup_device_limit limit;
+		char text[CGROUP_VALUE_MAX];
+
+		r = cgroup_device_resolve(name, *list, &limit, err);
+		if (r < 0)
+			return r;
+		cgroup->backend->format_device(setting, &limit, text);
+		r = write_value(cgroup, setting, group, name, text, err);
+	}
+	return r;
+}
+
+static int write_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group,
+	const struct policy_effective *effective, enum policy_key key, struct error *err)
+{
+	const char *name = policy_keys[key].name;
+	char text[CGROUP_VALUE_MAX];
+	int r;
+
+	if (!setting->format)
+		return write_device_setting(cgroup, setting, group, name, effective->values[key].list, err);
+	r = setting->format(effective, key, text);
+	if (r == -ENODATA)
+		return 0;
+	if (r < 0)
+		return error_set(err, -r, "cgroup", "%s=%s cannot be had on cgroup %s", name, effective->values[key].text,
+			cgroup->backend->name);
+	return write_value(cgroup, setting, group, name, text, err);
 }
 
 /* Writes the limits that hierarchy is in charge of to group. */

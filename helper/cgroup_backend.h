@@ -5,6 +5,7 @@
 /* What differs between the cgroup versions: between cgroup.c and cgroup_v1.c, cgroup_v2.c only. */
 
 #include "helper/cgroup.h"
+#include "helper/cgroup_device.h"
 
 #define CGROUP_VALUE_MAX 256
 
@@ -16,12 +17,17 @@ struct cgroup_setting {
 	const char *const *files; /* NULL-terminated; the first that the kernel has */
 	/* Writes what goes into the file for the value of key to text. 0; -ENODATA: nothing to write; or a negative errno. */
 	int (*format)(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX]);
+	/* Keys of POLICY_TYPE_DEVICE_LIMITS: word is what io.max calls the limit; NULL where a file has only one. */
+	const char *word;
 };
 
 struct cgroup_backend {
 	const char *name; /* as `isolatectl list` and the record have it */
 	const struct cgroup_setting *settings;
 	size_t n_settings;
+	/* What is written for the limit of one device, and whether line, of the file, says the same. */
+	void (*format_device)(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX]);
+	bool (*has_device)(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line);
 	/* Opens the hierarchies that a session of this policy is in; effective is NULL for all that there may be. */
 	int (*open_hierarchies)(const struct policy_effective *effective, struct cgroup *cgroup, struct error *err);
 	/* Makes what the policy needs work in group, an open directory below parent. Done again for a group that exists. */

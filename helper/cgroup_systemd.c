@@ -82,24 +82,60 @@ static const struct {
 	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "TasksMax", fill_count },
 	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "AllowedCPUs", fill_cpus },
 	{ POLICY_IO_WEIGHT, POLICY_KEYS, "IOWeight", fill_number },
+	/* One for each device. */
+	{ POLICY_IO_READ_BANDWIDTH_MAX, POLICY_KEYS, "IOReadBandwidthMax", NULL },
+	{ POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_KEYS, "IOWriteBandwidthMax", NULL },
+	{ POLICY_IO_READ_IOPS_MAX, POLICY_KEYS, "IOReadIOPSMax", NULL },
+	{ POLICY_IO_WRITE_IOPS_MAX, POLICY_KEYS, "IOWriteIOPSMax", NULL },
 };
 
-_Static_assert(ARRAY_SIZE(properties) <= SYSTEMD_PROPERTIES_MAX, "more properties than a request holds");
+/* The next free property of the request, named; NULL when it is full. */
+static struct systemd_property *next_property(struct systemd_request *request, const char *name)
+{
+	struct systemd_property *property;
+
+	if (request->n_properties == ARRAY_SIZE(request->properties))
+		return NULL;
+	property = &request->properties[request->n_properties++];
+	snprintf(property->name, sizeof(property->name), "%s", name);
+	return property;
+}
+
+static int add_devices(const char *name, const char *const *list, struct systemd_request *request, struct error *err)
+{
+	for (; *list; list++) {
+		struct systemd_property *property = next_property(request, name);
+		struct cgroup_device_limit limit;
+		int r = property ? cgroup_device_resolve(name, *list, &limit, err) : error_set(err, E2BIG, "cgroup", "too many limits of devices");
+
+		if (r < 0)
+			return r;
+		snprintf(property->path, sizeof(property->path), "%s", limit.path);
+		property->number = limit.number;
+	}
+	return 0;
+}
+
+static int add_property(const struct policy_value *value, size_t i, struct systemd_request *request, struct error *err)
+{
+	struct systemd_property *property;
+	int r;
+
+	if (!properties[i].fill)
+		return add_devices(properties[i].name, value->list, request, err);
+	property = next_property(request, properties[i].name);
+	r = property ? properties[i].fill(value, property) : -E2BIG;
+	return r < 0 ? error_set(err, -r, "cgroup", "%s=%s", properties[i].name, value->text) : 0;
+}
 
 static int add_properties(const struct policy_effective *effective, bool of_user, struct systemd_request *request, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
 		enum policy_key key = of_user ? properties[i].user : properties[i].session;
-		struct systemd_property *property = &request->properties[request->n_properties];
-		int r;
+		int r = key == POLICY_KEYS || !effective->values[key].set ? 0 : add_property(&effective->values[key], i, request, err);
 
-		if (key == POLICY_KEYS || !effective->values[key].set)
-			continue;
-		snprintf(property->name, sizeof(property->name), "%s", properties[i].name);
-		r = properties[i].fill(&effective->values[key], property);
 		if (r < 0)
-			return error_set(err, -r, "cgroup", "%s=%s", policy_keys[key].name, effective->values[key].text);
-		request->n_properties++;
+			return r;
 	}
 	return 0;
 }
@@ -205,22 +241,51 @@ static bool is_in_force(enum policy_key key, const char *asked, const char *foun
 	}
 }
 
+/* The first of the setting's files that path has. Returns its length, or a negative errno. */
+static ssize_t read_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path, char *text, size_t size)
+{
+	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, setting->controller);
+	ssize_t n = -ENOENT;
+
+	for (size_t i = 0; hierarchy && setting->files[i] && n == -ENOENT; i++) {
+		char file[160];
+
+		snprintf(file, sizeof(file), "%s/%s", path + 1, setting->files[i]);
+		n = read_file_at(hierarchy->root, file, text, size);
+	}
+	return n;
+}
+
+static int verify_devices(const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path, const char *name,
+	const char *const *list, struct error *err)
+{
+	for (; *list; list++) {
+		struct cgroup_device_limit limit;
+		char found[4096];
+		ssize_t n = read_setting(cgroup, setting, path, found, sizeof(found));
+		int r = cgroup_device_resolve(name, *list, &limit, err);
+
+		if (r < 0)
+			return r;
+		if (n < 0 || !cgroup->backend->has_device(setting, &limit, cgroup_device_line(&limit, found)))
+			return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: see %s of %s", name, *list, setting->files[0], path);
+	}
+	return 0;
+}
+
 static int verify_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path,
 	const struct policy_effective *effective, enum policy_key key, struct error *err)
 {
-	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, setting->controller);
 	const char *name = policy_keys[key].name, *asked_for = effective->values[key].text;
-	char asked[CGROUP_VALUE_MAX], found[CGROUP_VALUE_MAX], file[160];
-	ssize_t n = -ENOENT;
-	int r = setting->format(effective, key, asked);
+	char asked[CGROUP_VALUE_MAX], found[CGROUP_VALUE_MAX];
+	int r;
 
+	if (!setting->format)
+		return verify_devices(cgroup, setting, path, name, effective->values[key].list, err);
+	r = setting->format(effective, key, asked);
 	if (r == -ENODATA)
 		return 0;
-	for (size_t i = 0; r >= 0 && hierarchy && setting->files[i] && n == -ENOENT; i++) {
-		snprintf(file, sizeof(file), "%s/%s", path + 1, setting->files[i]);
-		n = read_file_at(hierarchy->root, file, found, sizeof(found));
-	}
-	if (n < 0)
+	if (r < 0 || read_setting(cgroup, setting, path, found, sizeof(found)) < 0)
 		return error_set(err, ENOTSUP, "cgroup", "%s=%s: %s has no %s", name, asked_for, path, setting->files[0]);
 	if (!is_in_force(key, asked, found))
 		return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: %s of %s is %s", name, asked_for, setting->files[0], path, found);

@@ -86,16 +86,37 @@ static int format_io_weight(const struct policy_effective *effective, enum polic
 
 /* Written in this order. */
 static const struct cgroup_setting settings[] = {
-	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), format_lift_memsw },
-	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "memory", FILES("memory.limit_in_bytes"), format_memory },
-	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), format_memsw },
-	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), format_high },
-	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.cfs_quota_us"), format_quota },
-	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.shares"), format_shares },
-	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), cgroup_format_count },
-	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), cgroup_format_text },
-	{ POLICY_IO_WEIGHT, POLICY_KEYS, "blkio", FILES("blkio.weight", "blkio.bfq.weight"), format_io_weight },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), .format = format_lift_memsw },
+	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "memory", FILES("memory.limit_in_bytes"), .format = format_memory },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), .format = format_memsw },
+	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), .format = format_high },
+	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.cfs_quota_us"), .format = format_quota },
+	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.shares"), .format = format_shares },
+	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), .format = cgroup_format_count },
+	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), .format = cgroup_format_text },
+	{ POLICY_IO_WEIGHT, POLICY_KEYS, "blkio", FILES("blkio.weight", "blkio.bfq.weight"), .format = format_io_weight },
+	{ POLICY_IO_READ_BANDWIDTH_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.read_bps_device"), .format = NULL },
+	{ POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.write_bps_device"), .format = NULL },
+	{ POLICY_IO_READ_IOPS_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.read_iops_device"), .format = NULL },
+	{ POLICY_IO_WRITE_IOPS_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.write_iops_device"), .format = NULL },
 };
+
+/* 0 takes a limit away. */
+static void format_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
+{
+	(void)setting;
+	snprintf(text, CGROUP_VALUE_MAX, "%u:%u %" PRIu64, limit->major, limit->minor, limit->number == UINT64_MAX ? 0 : limit->number);
+}
+
+static bool has_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line)
+{
+	char text[CGROUP_VALUE_MAX];
+
+	if (limit->number == UINT64_MAX)
+		return line[0] == '\0';
+	format_device(setting, limit, text);
+	return strcmp(line, text) == 0;
+}
 
 static const struct {
 	const char *name;
@@ -230,6 +251,8 @@ const struct cgroup_backend cgroup_backend_v1 = {
 	.name = "v1",
 	.settings = settings,
 	.n_settings = ARRAY_SIZE(settings),
+	.format_device = format_device,
+	.has_device = has_device,
 	.open_hierarchies = open_hierarchies,
 	.prepare_group = prepare_group,
 	.kill = kill_all,

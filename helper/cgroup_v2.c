@@ -31,15 +31,56 @@ static int format_number(const struct policy_effective *effective, enum policy_k
 #define FILES(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 static const struct cgroup_setting settings[] = {
-	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "memory", FILES("memory.max"), format_bytes },
-	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), format_bytes },
-	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.swap.max"), format_bytes },
-	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.max"), format_quota },
-	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.weight"), format_number },
-	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), cgroup_format_count },
-	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), cgroup_format_text },
-	{ POLICY_IO_WEIGHT, POLICY_KEYS, "io", FILES("io.weight", "io.bfq.weight"), format_number },
+	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "memory", FILES("memory.max"), .format = format_bytes },
+	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), .format = format_bytes },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.swap.max"), .format = format_bytes },
+	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.max"), .format = format_quota },
+	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.weight"), .format = format_number },
+	{ POLICY_TASKS_MAX, POLICY_USER_TASKS_MAX, "pids", FILES("pids.max"), .format = cgroup_format_count },
+	{ POLICY_ALLOWED_CPUS, POLICY_KEYS, "cpuset", FILES("cpuset.cpus"), .format = cgroup_format_text },
+	{ POLICY_IO_WEIGHT, POLICY_KEYS, "io", FILES("io.weight", "io.bfq.weight"), .format = format_number },
+	{ POLICY_IO_READ_BANDWIDTH_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "rbps" },
+	{ POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "wbps" },
+	{ POLICY_IO_READ_IOPS_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "riops" },
+	{ POLICY_IO_WRITE_IOPS_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "wiops" },
 };
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t length = strlen(word);
+
+	for (; *words; words += strcspn(words, " "), words += strspn(words, " "))
+		if (strcspn(words, " ") == length && strncmp(words, word, length) == 0)
+			return true;
+	return false;
+}
+
+static void format_device_word(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char *text, size_t size)
+{
+	if (limit->number == UINT64_MAX)
+		snprintf(text, size, "%s=max", setting->word);
+	else
+		snprintf(text, size, "%s=%" PRIu64, setting->word, limit->number);
+}
+
+static void format_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
+{
+	char word[48];
+
+	format_device_word(setting, limit, word, sizeof(word));
+	snprintf(text, CGROUP_VALUE_MAX, "%u:%u %s", limit->major, limit->minor, word);
+}
+
+/* A device without any limit has no line. */
+static bool has_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line)
+{
+	char word[48];
+
+	if (line[0] == '\0')
+		return limit->number == UINT64_MAX;
+	format_device_word(setting, limit, word, sizeof(word));
+	return has_word(line, word);
+}
 
 static const struct {
 	const char *name;
@@ -63,16 +104,6 @@ static int open_hierarchies(const struct policy_effective *effective, struct cgr
 	cgroup->hierarchies[0].root = root;
 	cgroup->n_hierarchies = 1;
 	return 0;
-}
-
-static bool has_word(const char *words, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (; *words; words += strcspn(words, " "), words += strspn(words, " "))
-		if (strcspn(words, " ") == length && strncmp(words, word, length) == 0)
-			return true;
-	return false;
 }
 
 /* A controller is handed down by the group above: parent enables for group what the policy needs. */
@@ -112,6 +143,8 @@ const struct cgroup_backend cgroup_backend_v2 = {
 	.name = "v2",
 	.settings = settings,
 	.n_settings = ARRAY_SIZE(settings),
+	.format_device = format_device,
+	.has_device = has_device,
 	.open_hierarchies = open_hierarchies,
 	.prepare_group = prepare_group,
 	.kill = kill_all,

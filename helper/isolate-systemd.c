@@ -54,6 +54,15 @@ static int failed(int r, const sd_bus_error *error, const char *what, struct err
 
 /* ---- properties ---- */
 
+static int append_value(sd_bus_message *message, const struct systemd_property *property)
+{
+	if (property->mask_size)
+		return sd_bus_message_append_array(message, 'y', property->mask, property->mask_size);
+	if (property->path[0])
+		return sd_bus_message_append(message, "a(st)", 1, property->path, property->number);
+	return sd_bus_message_append(message, "t", property->number);
+}
+
 static int append_property(sd_bus_message *message, const struct systemd_property *property)
 {
 	int r = sd_bus_message_open_container(message, 'r', "sv");
@@ -61,10 +70,9 @@ static int append_property(sd_bus_message *message, const struct systemd_propert
 	if (r >= 0)
 		r = sd_bus_message_append(message, "s", property->name);
 	if (r >= 0)
-		r = sd_bus_message_open_container(message, 'v', property->mask_size ? "ay" : "t");
+		r = sd_bus_message_open_container(message, 'v', property->mask_size ? "ay" : property->path[0] ? "a(st)" : "t");
 	if (r >= 0)
-		r = property->mask_size ? sd_bus_message_append_array(message, 'y', property->mask, property->mask_size) :
-					  sd_bus_message_append(message, "t", property->number);
+		r = append_value(message, property);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	return r < 0 ? r : sd_bus_message_close_container(message);

@@ -12,12 +12,14 @@
 #include <stdint.h>
 
 #define SYSTEMD_MAGIC 0x73797331u /* "sys1" */
-#define SYSTEMD_PROPERTIES_MAX 16
+#define SYSTEMD_PROPERTIES_MAX 32
 #define SYSTEMD_MASK_SIZE 128 /* bytes: 1,024 CPUs */
 
-/* A property of a unit, org.freedesktop.systemd1(5): a 64-bit number, or a CPU mask where mask_size is not 0. */
+/* A property of a unit, org.freedesktop.systemd1(5): a 64-bit number ("t"); or that number for a device, where path is not empty ("a(st)"); or a CPU
+ * mask, where mask_size is not 0 ("ay"). */
 struct systemd_property {
 	char name[32];
+	char path[256];
 	uint64_t number;
 	uint32_t mask_size;
 	uint8_t mask[SYSTEMD_MASK_SIZE];

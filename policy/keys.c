@@ -116,19 +116,19 @@ const struct policy_key_row policy_keys[POLICY_KEYS] = {
 		.help = "share of the disk time when there is not enough for all",
 	},
 	[POLICY_IO_READ_BANDWIDTH_MAX] = {
-		.name = "IOReadBandwidthMax", .type = POLICY_TYPE_DEVICE_LIMITS, .built = "",
+		.name = "IOReadBandwidthMax", .type = POLICY_TYPE_DEVICE_LIMITS,
 		.help = "bytes per second that may be read from a device",
 	},
 	[POLICY_IO_WRITE_BANDWIDTH_MAX] = {
-		.name = "IOWriteBandwidthMax", .type = POLICY_TYPE_DEVICE_LIMITS, .built = "",
+		.name = "IOWriteBandwidthMax", .type = POLICY_TYPE_DEVICE_LIMITS,
 		.help = "bytes per second that may be written to a device",
 	},
 	[POLICY_IO_READ_IOPS_MAX] = {
-		.name = "IOReadIOPSMax", .type = POLICY_TYPE_DEVICE_LIMITS, .built = "",
+		.name = "IOReadIOPSMax", .type = POLICY_TYPE_DEVICE_LIMITS,
 		.help = "reads per second from a device",
 	},
 	[POLICY_IO_WRITE_IOPS_MAX] = {
-		.name = "IOWriteIOPSMax", .type = POLICY_TYPE_DEVICE_LIMITS, .built = "",
+		.name = "IOWriteIOPSMax", .type = POLICY_TYPE_DEVICE_LIMITS,
 		.help = "writes per second to a device",
 	},
 	[POLICY_USER_MEMORY_MAX] = {

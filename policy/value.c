@@ -511,6 +511,16 @@ static int parse_device_limit(const struct value_context *context, char *text, s
 	return append_item(context, device, err);
 }
 
+void policy_split_device_limit(const char *item, size_t *ret_path_length, uint64_t *ret_number)
+{
+	const char *blank = strrchr(item, ' ');
+
+	*ret_path_length = (size_t)(blank - item);
+	*ret_number = UINT64_MAX;
+	if (strcmp(blank + 1, "infinity") != 0)
+		parse_scaled(blank + 1, 1000, ret_number, NULL);
+}
+
 static const struct {
 	value_parser parse;
 	bool list;

@@ -2,6 +2,7 @@
 """Limits are in force, and a login that runs into one goes on."""
 
 import os
+import subprocess
 import time
 
 from harness import CGROUPS, Master, check, equal, matches, process, skip, wait_for
@@ -245,6 +246,33 @@ def login_io_weight_is_in_force_or_refused_with_its_name(m):
     found = [session.read("blkio", name) for name in ("io.weight", "blkio.weight", "blkio.bfq.weight")
              if os.path.exists(f"{session.group('blkio')}/{name}")]
     check("50" in " ".join(found).split(), f"{found}")
+
+
+def login_reads_from_a_device_no_faster_than_it_may(m):
+    image = f"{m.directory}/disk"
+    with open(image, "wb") as file:
+        file.truncate(16 << 20)
+    device = subprocess.run(["losetup", "--find", "--show", "--direct-io=off", image], capture_output=True, text=True)
+    if device.returncode:
+        skip(f"no loop device: {device.stderr.strip()}")
+    device = device.stdout.strip()
+    try:
+        os.chmod(device, 0o666)
+        seconds = {}
+        for limit in ("infinity", "2M"):
+            m.policy(f"[default]\nIOReadBandwidthMax={device} {limit}\n")
+            took = m.ssh("alice", f"s=$(date +%s%N); dd if={device} of=/dev/null bs=64k count=96 iflag=direct 2>&1; echo took $(($(date +%s%N) - s))").ok()
+            seconds[limit] = int(took.out.split("took ")[1]) / 1e9
+        rate = 96 * 65536 / seconds["2M"] / 2e6
+        # The kernel lets a first slice pass at once.
+        check(0.3 < rate < 1.3, f"read at {rate:.2f} of the limit")
+        check(seconds["2M"] > 3 * seconds["infinity"], f"{seconds}")
+        m.policy("[default]\nIOReadBandwidthMax=/dev/null 2M\n")
+        refused(m, "IOReadBandwidthMax=/dev/null 2M: Block device required")
+    finally:
+        os.chmod(device, 0o660)
+        subprocess.run(["losetup", "--detach", device], check=True)
+        os.unlink(image)
 
 
 # ---- where everybody is ----

@@ -143,6 +143,57 @@ static void weights_have_each_versions_scale(void **state)
 	assert_int_equal(format(&cgroup_backend_v1, "blkio.weight", POLICY_IO_WEIGHT, text), -ENOTSUP);
 }
 
+static void assert_device(const struct cgroup_backend *backend, enum policy_key key, uint64_t number, const char *expected)
+{
+	const struct cgroup_device_limit limit = { .path = "/dev/sda", .major = 8, .minor = 16, .number = number };
+	char text[CGROUP_VALUE_MAX];
+
+	for (size_t i = 0; i < backend->n_settings; i++)
+		if (backend->settings[i].session == key) {
+			backend->format_device(&backend->settings[i], &limit, text);
+			assert_string_equal(text, expected);
+			return;
+		}
+	fail();
+}
+
+static void limits_of_devices_have_each_versions_form(void **state)
+{
+	(void)state;
+	assert_device(&cgroup_backend_v2, POLICY_IO_READ_BANDWIDTH_MAX, 10000000, "8:16 rbps=10000000");
+	assert_device(&cgroup_backend_v2, POLICY_IO_WRITE_IOPS_MAX, UINT64_MAX, "8:16 wiops=max");
+	assert_device(&cgroup_backend_v1, POLICY_IO_WRITE_BANDWIDTH_MAX, 10000000, "8:16 10000000");
+	assert_device(&cgroup_backend_v1, POLICY_IO_READ_IOPS_MAX, UINT64_MAX, "8:16 0");
+}
+
+static void the_limit_of_a_device_is_found_in_its_line(void **state)
+{
+	const struct cgroup_device_limit limit = { .major = 8, .minor = 16, .number = 5 }, none = { .major = 8, .minor = 16, .number = UINT64_MAX };
+	const struct cgroup_setting setting = { .word = "rbps", .format = NULL };
+	char text[] = "8:1 rbps=1 wbps=max\n8:16 rbps=5 wbps=15\n8:160 rbps=7";
+	const char *line = cgroup_device_line(&limit, text);
+
+	(void)state;
+	assert_string_equal(line, "8:16 rbps=5 wbps=15");
+	assert_true(cgroup_backend_v2.has_device(&setting, &limit, line));
+	assert_false(cgroup_backend_v2.has_device(&setting, &limit, "8:16 rbps=55 wbps=5"));
+	assert_false(cgroup_backend_v2.has_device(&setting, &limit, ""));
+	assert_true(cgroup_backend_v2.has_device(&setting, &none, ""));
+	assert_true(cgroup_backend_v1.has_device(&setting, &limit, "8:16 5"));
+	assert_false(cgroup_backend_v1.has_device(&setting, &limit, "8:16 50"));
+}
+
+static void only_a_block_device_has_such_limits(void **state)
+{
+	struct cgroup_device_limit limit;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(cgroup_device_resolve("IOReadBandwidthMax", "/dev/null 10M", &limit, &err), -ENOTBLK);
+	assert_string_equal(err.text, "IOReadBandwidthMax=/dev/null 10M");
+	assert_int_equal(cgroup_device_resolve("IOReadBandwidthMax", "/dev/no such 10M", &limit, &err), -ENOENT);
+}
+
 static void a_controller_is_wanted_where_a_limit_needs_it(void **state)
 {
 	(void)state;
@@ -165,6 +216,9 @@ int main(void)
 		cmocka_unit_test_teardown(a_quota_is_microseconds_of_a_period, tear_down),
 		cmocka_unit_test_teardown(on_v1_a_session_gets_no_more_than_its_user, tear_down),
 		cmocka_unit_test_teardown(weights_have_each_versions_scale, tear_down),
+		cmocka_unit_test_teardown(limits_of_devices_have_each_versions_form, tear_down),
+		cmocka_unit_test_teardown(the_limit_of_a_device_is_found_in_its_line, tear_down),
+		cmocka_unit_test_teardown(only_a_block_device_has_such_limits, tear_down),
 		cmocka_unit_test_teardown(a_controller_is_wanted_where_a_limit_needs_it, tear_down),
 	};
 

@@ -359,10 +359,6 @@ static void a_key_that_is_not_in_force_is_named_with_its_place(void **state)
 	is_not_built("BindReadOnlyPaths=/a", "p:2: BindReadOnlyPaths is not in force in this version");
 	is_not_built("TemporaryFileSystem=/a", "p:2: TemporaryFileSystem is not in force in this version");
 	is_not_built("RootDirectory=/a", "p:2: RootDirectory is not in force in this version");
-	is_not_built("IOReadBandwidthMax=/dev/sda 1M", "p:2: IOReadBandwidthMax is not in force in this version");
-	is_not_built("IOWriteBandwidthMax=/dev/sda 1M", "p:2: IOWriteBandwidthMax is not in force in this version");
-	is_not_built("IOReadIOPSMax=/dev/sda 1M", "p:2: IOReadIOPSMax is not in force in this version");
-	is_not_built("IOWriteIOPSMax=/dev/sda 1M", "p:2: IOWriteIOPSMax is not in force in this version");
 	is_not_built("RuntimeMaxSec=60", "p:2: RuntimeMaxSec is not in force in this version");
 	is_not_built("CapabilityBoundingSet=CAP_KILL", "p:2: CapabilityBoundingSet is not in force in this version");
 	is_not_built("SystemCallFilter=~@mount", "p:2: SystemCallFilter is not in force in this version");
