@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* By them one login of a user would let another execute what it likes. Only where screen is installed. */
+#define SCREEN_SOCKETS "/run/screen"
+
 static const struct {
 	const char *target;
 	const char *mode;
@@ -19,6 +22,7 @@ static const struct {
 	[MOUNTNS_TMP] = { "/tmp", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
 	[MOUNTNS_VAR_TMP] = { "/var/tmp", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
 	[MOUNTNS_DEV_SHM] = { "/dev/shm", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+	[MOUNTNS_SCREEN] = { SCREEN_SOCKETS, "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC },
 	[MOUNTNS_RUN_USER] = { RUN_USER, "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
 	[MOUNTNS_CGROUP] = { "/sys/fs/cgroup", "0555", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY },
 };
@@ -58,6 +62,8 @@ static bool is_wanted(const struct mountns_options *options, int i)
 	case MOUNTNS_VAR_TMP:
 	case MOUNTNS_DEV_SHM:
 		return options->private_tmp;
+	case MOUNTNS_SCREEN:
+		return options->private_tmp && access(SCREEN_SOCKETS, F_OK) == 0;
 	case MOUNTNS_CGROUP:
 		return !options->cgroup2;
 	default:

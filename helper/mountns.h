@@ -18,13 +18,13 @@ struct mountns_options {
 	bool userns;	     /* M is owned by U: nothing in it is setuid. Else setuid files work as on the host */
 	bool private_pids;   /* a fresh /proc */
 	bool private_ipc;    /* a fresh /dev/mqueue, where the host has one */
-	bool private_tmp;    /* /tmp, /var/tmp, /dev/shm */
+	bool private_tmp;    /* /tmp, /var/tmp, /dev/shm, and where screen(1) has its sockets */
 	bool cgroup2;	     /* /sys/fs/cgroup: the session's own group; else an empty directory */
 	uid_t uid;	     /* of XDG_RUNTIME_DIR */
 	gid_t gid;
 };
 
-enum { MOUNTNS_TMP, MOUNTNS_VAR_TMP, MOUNTNS_DEV_SHM, MOUNTNS_RUN_USER, MOUNTNS_CGROUP, MOUNTNS_PREPARED };
+enum { MOUNTNS_TMP, MOUNTNS_VAR_TMP, MOUNTNS_DEV_SHM, MOUNTNS_SCREEN, MOUNTNS_RUN_USER, MOUNTNS_CGROUP, MOUNTNS_PREPARED };
 
 /* Detached mounts, -1 where there is none. */
 struct mountns_prepared {
