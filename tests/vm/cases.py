@@ -27,6 +27,8 @@ MACHINES = {
     "bookworm": ("bookworm", ""),
     "trixie": ("trixie", ""),
     "bookworm-hybrid": ("bookworm", "systemd.unified_cgroup_hierarchy=0"),
+    "bookworm-package": ("bookworm", ""),
+    "trixie-package": ("trixie", ""),
     "bookworm-v1": ("bookworm", "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"),
 }
 

@@ -44,6 +44,7 @@ CMDLINE = ("root=/dev/vda rw console=ttyS0 quiet loglevel=2 net.ifnames=0 mitiga
 
 # Every way in that a user of the tests can take: the services, and files in /etc/pam.d.
 SERVICES = ("sshd", "login", "su-l", "cron", "atd")
+PACKAGE = "/root/libpam-isolate.deb"
 SESSION_LINE = "session required pam_isolate.so"
 
 # As each test finds it.
@@ -221,9 +222,9 @@ def needs() -> str:
     return f"{', '.join(lacking)} not installed" if lacking else ""
 
 
-def prepared(script: str, suite: str) -> str:
+def prepared(script: str, suite: str, *what: str) -> str:
     """Runs tests/vm/image or tests/vm/build, and returns the path that it prints."""
-    done = subprocess.run([f"{HERE}/{script}", suite], stdout=subprocess.PIPE, text=True, timeout=1800)
+    done = subprocess.run([f"{HERE}/{script}", suite, *what], stdout=subprocess.PIPE, text=True, timeout=1800)
     if done.returncode != 0:
         raise Failed(f"tests/vm/{script} {suite}: exit {done.returncode}")
     return done.stdout.strip()
@@ -234,6 +235,7 @@ class VM:
 
     def __init__(self, suite: str, cmdline_extra: str = "", name: str = ""):
         self.suite, self.cmdline_extra, self.name = suite, cmdline_extra, name or suite
+        self.packaged = self.name.endswith("-package")  # the Debian package is there to be installed, and nothing else
         self.children: list[subprocess.Popen] = []
         self.undo = contextlib.ExitStack()
         self.qemu: subprocess.Popen | None = None
@@ -413,6 +415,10 @@ class VM:
 
     def install(self) -> None:
         """What a packager's `make install` makes, the system user, a policy, and our line in the PAM stacks."""
+        if self.packaged:
+            with open(prepared("build", self.suite, "package"), "rb") as package:
+                self.root(f"cat >{PACKAGE}", stdin=package).ok()
+            return
         with open(prepared("build", self.suite)) as tar:
             self.root("tar -x --keep-directory-symlink --no-overwrite-dir -C / -f -", stdin=tar).ok()
         files = " ".join(f"/etc/pam.d/{service}" for service in SERVICES)
@@ -429,7 +435,8 @@ class VM:
         self.write("/etc/security/isolate.conf", text)
 
     def reset(self) -> None:
-        self.policy(POLICY)
+        if not self.packaged:
+            self.policy(POLICY)
 
 
 def say(text: str) -> None:
