@@ -195,3 +195,15 @@ def vm_limits_outlive_daemon_reload_in_older_hierarchies(vm):
     vm.root("systemctl daemon-reload").ok()
     equal(in_group(vm, groups["memory"], "memory.limit_in_bytes"), [str(128 * MIB)])
     equal(in_group(vm, groups["pids"], "pids.max"), ["64"])
+
+
+def vm_the_users_own_manager_is_under_his_cap(vm):
+    """UserManager=yes is the administrator's choice; what runs by it is outside of the sandbox, but not of the limits."""
+    vm.policy("[default]\nUserMemoryMax=96M\nUserManager=yes\n")
+    vm.login("alice")
+    events = "/sys/fs/cgroup/user.slice/user-1000.slice/memory.events"
+    as_alice = "setpriv --reuid=alice --regid=alice --init-groups env XDG_RUNTIME_DIR=/run/user/1000"
+    vm.root(f"{as_alice} systemctl --user is-system-running --wait")
+    equal(vm.root(f"grep -c '^oom_kill 0$' {events}").out, "1\n")
+    check(vm.root(f"{as_alice} systemd-run --user --wait --quiet {EAT.format(200, 0)}", timeout=120).status != 0, "it ate more than the cap")
+    matches(r"^oom_kill [1-9]", vm.root(f"cat {events}").out)

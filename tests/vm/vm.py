@@ -284,8 +284,10 @@ class VM:
 
     def _qemu_argv(self) -> list[str]:
         forwards = ",".join(f"hostfwd=tcp:127.0.0.1:0-:{port}" for port in (22, 2222))
+        # One thread for both CPUs: with a thread each the emulation loses now and then a race that the kernel's own code patching relies on
+        # (text_poke_bp), and the guest panics in the middle of a patched instruction.
         return [QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                "-machine", "q35,usb=off,sata=off,smbus=off,vmport=off", "-accel", "tcg,thread=multi", "-cpu", "Nehalem",
+                "-machine", "q35,usb=off,sata=off,smbus=off,vmport=off", "-accel", "tcg,thread=single", "-cpu", "Nehalem",
                 "-smp", "2", "-m", "1024",
                 "-kernel", f"{self.image}/vmlinuz", "-initrd", f"{self.image}/initrd", "-append", f"{CMDLINE} {self.cmdline_extra}",
                 "-drive", f"file={self.image}/root.ext4,format=raw,if=none,id=root,snapshot=on,cache=unsafe",
