@@ -4,12 +4,12 @@
 #include "helper/caps.h"
 #include "lib/fd.h"
 #include "lib/syscalls.h"
+#include "lib/vfork.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct midwife {
@@ -66,15 +66,13 @@ static int deliver(void *data)
 
 int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
-	static char stack[128 * 1024] __attribute__((aligned(16)));
 	struct midwife midwife = { .plan = plan, .err = err, .result = -EIO };
-	pid_t pid = clone(deliver, stack + sizeof(stack), CLONE_VM | CLONE_VFORK, &midwife);
-	siginfo_t info;
+	pid_t pid = vfork_call(deliver, &midwife, 0);
 	int pidfd;
 
 	if (pid < 0)
-		return error_set(err, errno, "pidns", "clone");
-	waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL);
+		return error_set(err, -pid, "pidns", "clone");
+	vfork_reap(pid);
 	if (midwife.result < 0)
 		return midwife.result;
 	/* Our child, not waited for: the pid cannot have become another's. */

@@ -4,6 +4,7 @@
 #include "helper/protocol.h"
 #include "lib/cleanup.h"
 #include "lib/syscalls.h"
+#include "lib/vfork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,21 +12,17 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define STACK_SIZE (64 * 1024)
 
 /* Lies in the caller's memory, which both processes below share until the exec. */
 struct spawn {
 	const char *path;
 	const char *argument;
 	int socket;
-	char *stack; /* of the second process */
-	int pidfd;   /* of it, or a negative errno */
+	pid_t pid; /* of the second process, or a negative errno */
+	int pidfd;
 };
 
 /* The second process: nothing but system calls. */
@@ -54,44 +51,28 @@ static int run(void *data)
 static int start_and_end(void *data)
 {
 	struct spawn *spawn = data;
-	int pidfd = -1;
 
-	if (clone(run, spawn->stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD, spawn, &pidfd) < 0)
-		pidfd = -errno;
-	spawn->pidfd = pidfd;
+	spawn->pid = vfork_call(run, spawn, 0);
+	/* Not waited for, so its pid is its own as long as we live. */
+	spawn->pidfd = spawn->pid < 0 ? spawn->pid : sys_pidfd_open(spawn->pid);
+	if (spawn->pid > 0 && spawn->pidfd < 0)
+		spawn->pidfd = -errno;
 	return 0;
-}
-
-static int spawn_on(struct spawn *spawn, char *stacks)
-{
-	sigset_t all, before;
-	siginfo_t info;
-	pid_t pid;
-	int r;
-
-	spawn->stack = stacks + STACK_SIZE;
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	/* Never execs, so its exit signal stays 0. */
-	pid = clone(start_and_end, stacks + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES, spawn);
-	r = pid < 0 ? -errno : 0;
-	while (r == 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL) < 0 && errno == EINTR)
-		;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	return r;
 }
 
 static int spawn_with(int socket, const char *path, const char *argument)
 {
 	struct spawn spawn = { .path = path, .argument = argument, .socket = socket, .pidfd = -EIO };
-	char *stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	int r;
+	sigset_t all, before;
+	pid_t pid;
 
-	if (stacks == MAP_FAILED)
-		return -errno;
-	r = spawn_on(&spawn, stacks);
-	munmap(stacks, 2 * STACK_SIZE);
-	return r < 0 ? r : spawn.pidfd;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	pid = vfork_call(start_and_end, &spawn, CLONE_FILES);
+	if (pid > 0)
+		vfork_reap(pid);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid < 0 ? pid : spawn.pidfd;
 }
 
 int spawn_program(const char *path, const char *argument, int *ret_socket, int *ret_pidfd)

@@ -3,6 +3,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/vfork.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAP_LINES_MAX 340 /* UID_GID_MAP_MAX_EXTENTS */
@@ -93,26 +93,24 @@ static int create(void *data)
 
 int userns_make(uid_t uid, gid_t *gids, size_t n_gids, int *ret_fd, struct error *err)
 {
-	static char stack[16384] __attribute__((aligned(16)));
 	struct creator creator = { .owner = userns_owner(uid) };
-	siginfo_t info;
 	pid_t pid;
 	int r;
 
 	if (creator.owner == uid)
 		return error_set(err, ENOTSUP, "userns", "uid %u: uids from %u on are used for the owners of sandboxes", uid, userns_owner(0));
 	/*
-	 * A user namespace is named only through a process in it. This one has ended before clone(2) returns; until it is waited
+	 * A user namespace is named only through a process in it. This one has ended before vfork_call() returns; until it is waited
 	 * for, its /proc directory still names the namespace, and the fd opened there keeps it. No memory is copied, nobody waits
 	 * for anybody.
 	 */
-	pid = clone(create, stack + sizeof(stack), CLONE_VM | CLONE_VFORK, &creator);
+	pid = vfork_call(create, &creator, 0);
 	if (pid < 0)
-		return error_set(err, errno, "userns", "clone");
+		return error_set(err, -pid, "userns", "clone");
 	if (creator.errnum)
 		r = error_set(err, creator.errnum, "userns", "unshare a user namespace of uid %u (user.max_user_namespaces?)", creator.owner);
 	else
 		r = describe(pid, uid, gids, n_gids, ret_fd, err);
-	waitid(P_PID, (id_t)pid, &info, WEXITED | __WALL);
+	vfork_reap(pid);
 	return r;
 }
