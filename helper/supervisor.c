@@ -53,7 +53,8 @@ static void forget_stack(void)
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), end;
 	char here;
 
-	end = ((uintptr_t)&here - 2 * page) & ~(page - 1);
+	/* Room for the frames of the call itself. */
+	end = ((uintptr_t)&here - 1024) & ~(page - 1);
 	madvise((void *)(end - STACK_USED_MAX), STACK_USED_MAX, MADV_DONTNEED);
 }
 
