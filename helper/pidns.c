@@ -60,7 +60,8 @@ static int deliver(void *data)
 	if (midwife->result == 0)
 		run_inside(plan);
 	if (midwife->result < 0)
-		midwife->result = error_set(midwife->err, errno, "pidns", "clone the first process of the sandbox");
+		midwife->result = error_set(midwife->err, errno, "pidns", "clone the first process of the sandbox%s",
+			errno == EAGAIN ? " (TasksMax= or UserTasksMax= is reached)" : "");
 	return midwife->result < 0;
 }
 

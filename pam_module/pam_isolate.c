@@ -74,6 +74,14 @@ static void free_session(pam_handle_t *pamh, void *data, int status)
 	free(data);
 }
 
+/* What he can do about it. Nothing of the machine, and no path. */
+static const char *advise(const struct error *err)
+{
+	if (err->errnum == EAGAIN && strcmp(err->step, "pidns") == 0)
+		return "You have as many processes as you may have. End some of them in your other logins, and try again.";
+	return "Your login cannot be isolated on this machine. Tell its administrator; the reason is in the system log.";
+}
+
 /* One line for the administrator, one sentence for the user, and the code for the stack. */
 static int refuse(pam_handle_t *pamh, const struct options *options, const struct error *err)
 {
@@ -86,7 +94,7 @@ static int refuse(pam_handle_t *pamh, const struct options *options, const struc
 	/* Not PAM_IGNORE: a stack that has no other session module would refuse the login. */
 	if (options->ignore_errors)
 		return PAM_SUCCESS;
-	pam_error(pamh, "Your login cannot be isolated on this machine. Tell its administrator; the reason is in the system log.");
+	pam_error(pamh, "%s", advise(err));
 	return PAM_SESSION_ERR;
 }
 

@@ -168,6 +168,19 @@ def login_endless_fork_bomb_harms_nobody_else_and_ends_with_its_login(m):
     m.nothing_left(3)
 
 
+def login_is_refused_when_the_user_has_all_his_tasks_and_says_so(m):
+    m.policy("[default]\nTasksMax=20\nUserTasksMax=20\n")
+    child = m.spawn_ssh("alice", FORK + "100 60")
+    matches("refused", child.stdout.readline())
+    mark = m.log.mark()
+    done = m.ssh("alice", "true")
+    check(done.status != 0, "the login was let in")
+    matches("You have as many processes as you may have", done.err + done.out)
+    m.log.expect(r"refused: pidns: clone the first process of the sandbox \(TasksMax= or UserTasksMax= is reached\)", mark)
+    child.kill()
+    wait_for(lambda: m.ssh("alice", "true").status == 0, 5, "a login once they are gone")
+
+
 def login_tasks_of_two_logins_together_are_under_the_users_limit(m):
     m.policy("[default]\nTasksMax=40\nUserTasksMax=50\n")
     first = m.spawn_ssh("alice", FORK + "25 20")
