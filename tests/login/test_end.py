@@ -178,6 +178,14 @@ def login_close_hook_runs_at_home_when_the_supervisor_was_killed(m):
     equal(groups, read_text(f"/proc/{m.sshd.pid}/cgroup"))
 
 
+def login_close_hook_before_ours_runs_at_home_where_a_line_closes_first(m):
+    m.sshd.pam(before=f"session required {m.module} close\n{hook(m, 'close_session')}", arguments="open")
+    m.ssh("alice", "cat /proc/1/comm").ok()
+    where, groups = hook_ran(m)
+    equal(where, namespaces(m.sshd.pid))
+    equal(groups, read_text(f"/proc/{m.sshd.pid}/cgroup"))
+
+
 def login_close_hook_before_ours_sees_no_user_process_as_root_in_its_view(m):
     """It runs inside, before we close: M' lets it execute nothing, so that it fails rather than runs in the user's view."""
     line = hook(m, "close_session").replace("required", "optional")

@@ -24,6 +24,8 @@ def vm_console_login_is_isolated(vm):
     console.expect("login: $")
     equal(vm.root("stat -c %U /dev/ttyS0").out, "root\n")
     equal(vm.root("who | grep -c alice").out, "0\n")
+    if vm.root("command -v last").status == 0:  # trixie has none
+        matches(r"^alice +ttyS0 .* - ", vm.root("last -n 3 alice").out)
 
 
 def vm_console_has_job_control(vm):
