@@ -12,16 +12,19 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-/* A setuid exec cuts a soft stack limit above 8 MB (secureexec in the kernel's exec.c); our parent still has the whole. To be asked under the
- * caller's real uid, which is most often the parent's: then no CAP_SYS_RESOURCE is needed, which a container's root lacks. prlimit(2) */
+/* A setuid exec cuts a soft stack limit above 8 MB (secureexec in the kernel's exec.c); our parent still has the whole. To be
+ * asked under the caller's real uid, which is most often the parent's: then no CAP_SYS_RESOURCE is needed, which a container's
+ * root lacks. prlimit(2) */
 static int remember_stack(struct caller *caller, struct error *err)
 {
 	struct rlimit of_parent;
 
 	if (getrlimit(RLIMIT_STACK, &caller->stack) < 0)
 		return error_set(err, errno, "gate", "the stack's limit");
-	if (getppid() > 0 && prlimit(getppid(), RLIMIT_STACK, NULL, &of_parent) == 0 && of_parent.rlim_cur > caller->stack.rlim_cur)
-		caller->stack.rlim_cur = of_parent.rlim_cur < caller->stack.rlim_max ? of_parent.rlim_cur : caller->stack.rlim_max;
+	if (getppid() > 0 && prlimit(getppid(), RLIMIT_STACK, NULL, &of_parent) == 0 &&
+		of_parent.rlim_cur > caller->stack.rlim_cur)
+		caller->stack.rlim_cur =
+			of_parent.rlim_cur < caller->stack.rlim_max ? of_parent.rlim_cur : caller->stack.rlim_max;
 	return 0;
 }
 
@@ -48,8 +51,8 @@ int caller_take_over(struct caller *caller, struct error *err)
 	return 0;
 }
 
-/* Without it a process could type into the terminal of the administrator who did `su - student`. With capabilities in the user namespace no
- * no_new_privs is needed. seccomp(2), ioctl_tty(2) */
+/* Without it a process could type into the terminal of the administrator who did `su - student`. With capabilities in the user
+ * namespace no no_new_privs is needed. seccomp(2), ioctl_tty(2) */
 static int forbid_typing(struct error *err)
 {
 	const struct sock_fprog program = {

@@ -3,8 +3,8 @@
 #define ISOLATE_HELPER_CALLER_H
 
 /*
- * Who executed the gate: what of his state has to survive its privileges, and how they are given up for him. Shared by isolate-shell and
- * isolate-login, both attacked with everything that their caller can set.
+ * Who executed the gate: what of his state has to survive its privileges, and how they are given up for him. Shared by
+ * isolate-shell and isolate-login, both attacked with everything that their caller can set.
  */
 
 #include "lib/error.h"
@@ -23,13 +23,13 @@ struct caller {
 };
 
 /*
- * First of all: notes the real ids, becomes real root too, so that the caller can neither signal, stop nor trace this process any more, and
- * notes the rest of his state. -EPERM unless set-user-ID root is in force and the caller is not root himself.
+ * First of all: notes the real ids, becomes real root too, so that the caller can neither signal, stop nor trace this process any
+ * more, and notes the rest of his state. -EPERM unless set-user-ID root is in force and the caller is not root himself.
  */
 int caller_take_over(struct caller *caller, struct error *err);
 
-/* Last of all, in the sandbox's user namespace: forbids typing into the terminal (TIOCSTI, TIOCLINUX), and becomes the caller, with no capability and an
- * empty bounding set, verified. */
+/* Last of all, in the sandbox's user namespace: forbids typing into the terminal (TIOCSTI, TIOCLINUX), and becomes the caller,
+ * with no capability and an empty bounding set, verified. */
 int caller_surrender(const struct caller *caller, struct error *err);
 
 /* Becomes the caller and nothing else: where the policy gives him no user namespace, setuid programs go on working. */

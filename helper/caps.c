@@ -49,8 +49,9 @@ static int drop_bounding_set(struct error *err)
 {
 	for (unsigned long cap = 0;; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-			return errno == EINVAL && cap > CAP_SETPCAP ? 0 :
-				error_set(err, errno, "privileges", "drop capability %lu from the bounding set", cap);
+			return errno == EINVAL && cap > CAP_SETPCAP
+				       ? 0
+				       : error_set(err, errno, "privileges", "drop capability %lu from the bounding set", cap);
 }
 
 static int verify_empty(struct error *err)

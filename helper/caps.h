@@ -4,16 +4,16 @@
 
 /*
  * Privileges of one process (capabilities(7), credentials(7)), for the static programs of helper/: libcap-ng is not to be had for
- * musl, and the gate may not carry more code than it needs. All act on the calling thread by system calls of their own, so that they may
- * be used between vfork and exec.
+ * musl, and the gate may not carry more code than it needs. All act on the calling thread by system calls of their own, so that
+ * they may be used between vfork and exec.
  */
 
 #include "lib/error.h"
 
 #include <sys/types.h>
 
-/* Becomes uid and gid (real, effective, saved, filesystem) with no supplementary group, and keeps all permitted capabilities, made
- * effective again. For a process that still has to enter a user namespace. */
+/* Becomes uid and gid (real, effective, saved, filesystem) with no supplementary group, and keeps all permitted capabilities,
+ * made effective again. For a process that still has to enter a user namespace. */
 int caps_become_keeping(uid_t uid, gid_t gid, struct error *err);
 
 /* Empties the ambient set, the bounding set, and the permitted, effective and inheritable sets, then reads all of them back.

@@ -134,8 +134,8 @@ int cgroup_format_text(const struct policy_effective *effective, enum policy_key
 	return n < CGROUP_VALUE_MAX ? 0 : -ENAMETOOLONG;
 }
 
-static int write_value(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group, const char *name, const char *text,
-	struct error *err)
+static int write_value(const struct cgroup *cgroup, const struct cgroup_setting *setting, int group, const char *name,
+	const char *text, struct error *err)
 {
 	int r = -ENOENT;
 
@@ -193,7 +193,8 @@ static int write_limits(const struct cgroup *cgroup, const struct cgroup_hierarc
 		enum policy_key key = of_user ? setting->user : setting->session;
 		int r;
 
-		if (key == POLICY_KEYS || !effective->values[key].set || cgroup_hierarchy_of(cgroup, setting->controller) != hierarchy)
+		if (key == POLICY_KEYS || !effective->values[key].set ||
+			cgroup_hierarchy_of(cgroup, setting->controller) != hierarchy)
 			continue;
 		r = write_setting(cgroup, setting, group, effective, key, err);
 		if (r < 0)
@@ -241,7 +242,8 @@ static int check_controllers(const struct cgroup *cgroup, const struct policy_ef
 		const char *controller = cgroup->backend->settings[i].controller;
 
 		if (!cgroup_hierarchy_of(cgroup, controller) && cgroup_wants(cgroup->backend, effective, controller))
-			return error_set(err, ENOTSUP, "cgroup", "the policy needs the %s controller, and this machine has none", controller);
+			return error_set(err, ENOTSUP, "cgroup", "the policy needs the %s controller, and this machine has none",
+				controller);
 	}
 	return 0;
 }
@@ -274,8 +276,8 @@ static int make_all(struct cgroup *cgroup, const struct policy_effective *effect
 	return r;
 }
 
-static int make_ours(const struct policy_effective *effective, uid_t uid, const char *id, int lock, struct cgroup *cgroup,
-	struct error *err)
+static int make_ours(
+	const struct policy_effective *effective, uid_t uid, const char *id, int lock, struct cgroup *cgroup, struct error *err)
 {
 	int r;
 
@@ -453,8 +455,8 @@ static int kill_each(int root, const char *path, pid_t leader)
 	return n;
 }
 
-/* In a group of systemd's the leader stays, and so do we: neither cgroup.kill nor the freezer can be used. A pass kills all that there are; what
- * was forked meanwhile is found by the next. */
+/* In a group of systemd's the leader stays, and so do we: neither cgroup.kill nor the freezer can be used. A pass kills all that
+ * there are; what was forked meanwhile is found by the next. */
 static int kill_others(const struct cgroup *cgroup, pid_t leader)
 {
 	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, "pids");

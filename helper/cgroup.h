@@ -5,8 +5,8 @@
 /*
  * The control groups of one session (cgroups(7)): .../isolate/<uid>/<id> in the v2 hierarchy, or in each v1 hierarchy that is
  * needed. The outer group carries the user's limits, the inner one the session's; both have all their limits before a process
- * of the user's is in them. Which version it is, is seen from what is mounted at /sys/fs/cgroup. Where systemd runs, the two groups are the
- * user's slice and the login's scope: cgroup_systemd.h.
+ * of the user's is in them. Which version it is, is seen from what is mounted at /sys/fs/cgroup. Where systemd runs, the two
+ * groups are the user's slice and the login's scope: cgroup_systemd.h.
  */
 
 #include "lib/error.h"
@@ -23,13 +23,13 @@ struct cgroup_backend;
 
 struct cgroup_hierarchy {
 	const char *controller; /* v1: one that is mounted here; v2: "" */
-	int root;		/* fd of the hierarchy's root */
-	int session;		/* fd of the session's group; -1 once it is removed */
+	int root;               /* fd of the hierarchy's root */
+	int session;            /* fd of the session's group; -1 once it is removed */
 };
 
 /* Who made the session's group, and so removes it. */
 enum cgroup_owner {
-	CGROUP_OURS,	    /* no systemd here */
+	CGROUP_OURS,       /* no systemd here */
 	CGROUP_OF_SESSION, /* systemd's scope of a session of logind's, which the leader was in already */
 	CGROUP_OF_SCOPE,   /* systemd's scope of our asking, which the leader has been moved to */
 };
@@ -37,8 +37,9 @@ enum cgroup_owner {
 struct cgroup {
 	const struct cgroup_backend *backend;
 	enum cgroup_owner owner;
-	char path[96];	    /* of the session's group, below each root: "/isolate/1000/<id>", "/user.slice/user-1000.slice/session-1.scope" */
-	char home[4096];    /* /proc/<leader>/cgroup as it was before */
+	char path[96];   /* of the session's group, below each root: "/isolate/1000/<id>",
+			    "/user.slice/user-1000.slice/session-1.scope" */
+	char home[4096]; /* /proc/<leader>/cgroup as it was before */
 	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
 	size_t n_hierarchies;
 };

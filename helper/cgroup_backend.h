@@ -12,7 +12,7 @@
 /* One limit: a key of the policy and the file it is written to. */
 struct cgroup_setting {
 	enum policy_key session; /* POLICY_KEYS: the session's group has none */
-	enum policy_key user;	 /* POLICY_KEYS: the user's group has none */
+	enum policy_key user;    /* POLICY_KEYS: the user's group has none */
 	const char *controller;
 	const char *const *files; /* NULL-terminated; the first that the kernel has */
 	/* Writes what goes into the file for the value of key to text. 0; -ENODATA: nothing to write; or a negative errno. */
@@ -26,13 +26,14 @@ struct cgroup_backend {
 	const struct cgroup_setting *settings;
 	size_t n_settings;
 	/* What is written for the limit of one device, and whether line, of the file, says the same. */
-	void (*format_device)(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX]);
+	void (*format_device)(
+		const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX]);
 	bool (*has_device)(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line);
 	/* Opens the hierarchies that a session of this policy is in; effective is NULL for all that there may be. */
 	int (*open_hierarchies)(const struct policy_effective *effective, struct cgroup *cgroup, struct error *err);
 	/* Makes what the policy needs work in group, an open directory below parent. Done again for a group that exists. */
-	int (*prepare_group)(const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent,
-		struct error *err);
+	int (*prepare_group)(
+		const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent, struct error *err);
 	/* Kills every process in the session's group, which neither we nor the leader are in. */
 	int (*kill)(const struct cgroup *cgroup, struct error *err);
 };

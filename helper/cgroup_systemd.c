@@ -106,7 +106,8 @@ static int add_devices(const char *name, const char *const *list, struct systemd
 	for (; *list; list++) {
 		struct systemd_property *property = next_property(request, name);
 		struct cgroup_device_limit limit;
-		int r = property ? cgroup_device_resolve(name, *list, &limit, err) : error_set(err, E2BIG, "cgroup", "too many limits of devices");
+		int r = property ? cgroup_device_resolve(name, *list, &limit, err)
+				 : error_set(err, E2BIG, "cgroup", "too many limits of devices");
 
 		if (r < 0)
 			return r;
@@ -128,11 +129,14 @@ static int add_property(const struct policy_value *value, size_t i, struct syste
 	return r < 0 ? error_set(err, -r, "cgroup", "%s=%s", properties[i].name, value->text) : 0;
 }
 
-static int add_properties(const struct policy_effective *effective, bool of_user, struct systemd_request *request, struct error *err)
+static int add_properties(
+	const struct policy_effective *effective, bool of_user, struct systemd_request *request, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
 		enum policy_key key = of_user ? properties[i].user : properties[i].session;
-		int r = key == POLICY_KEYS || !effective->values[key].set ? 0 : add_property(&effective->values[key], i, request, err);
+		int r = key == POLICY_KEYS || !effective->values[key].set
+				? 0
+				: add_property(&effective->values[key], i, request, err);
 
 		if (r < 0)
 			return r;
@@ -153,9 +157,11 @@ static int exchange(int socket, const struct systemd_request *request, struct sy
 	if (n >= 0)
 		n = receive_message(socket, reply, sizeof(*reply), fds, &n_fds);
 	if (n < 0)
-		return error_set(err, (int)-n, "cgroup", "systemd, or the system bus, does not answer within %d s", SYSTEMD_MILLISECONDS / 1000);
+		return error_set(err, (int)-n, "cgroup", "systemd, or the system bus, does not answer within %d s",
+			SYSTEMD_MILLISECONDS / 1000);
 	if (n == 0)
-		return error_set(err, ENOTSUP, "cgroup", PROGRAM " cannot be started: this pam_isolate was built without libsystemd");
+		return error_set(
+			err, ENOTSUP, "cgroup", PROGRAM " cannot be started: this pam_isolate was built without libsystemd");
 	if (n != sizeof(*reply) || reply->magic != SYSTEMD_MAGIC)
 		return error_set(err, EPROTO, "cgroup", PROGRAM " is not of this version");
 	if (reply->err.errnum > 0) {
@@ -214,7 +220,8 @@ static bool same_cpus(const char *asked, const char *found)
 	struct systemd_property a = { .mask_size = 0 }, b = { .mask_size = 0 };
 	const struct policy_value asked_value = { .text = asked }, found_value = { .text = found };
 
-	return fill_cpus(&asked_value, &a) >= 0 && fill_cpus(&found_value, &b) >= 0 && memcmp(a.mask, b.mask, sizeof(a.mask)) == 0;
+	return fill_cpus(&asked_value, &a) >= 0 && fill_cpus(&found_value, &b) >= 0 &&
+	       memcmp(a.mask, b.mask, sizeof(a.mask)) == 0;
 }
 
 /* io.weight has a "default " before the number. */
@@ -242,7 +249,8 @@ static bool is_in_force(enum policy_key key, const char *asked, const char *foun
 }
 
 /* The first of the setting's files that path has. Returns its length, or a negative errno. */
-static ssize_t read_setting(const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path, char *text, size_t size)
+static ssize_t read_setting(
+	const struct cgroup *cgroup, const struct cgroup_setting *setting, const char *path, char *text, size_t size)
 {
 	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, setting->controller);
 	ssize_t n = -ENOENT;
@@ -268,7 +276,8 @@ static int verify_devices(const struct cgroup *cgroup, const struct cgroup_setti
 		if (r < 0)
 			return r;
 		if (n < 0 || !cgroup->backend->has_device(setting, &limit, cgroup_device_line(&limit, found)))
-			return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: see %s of %s", name, *list, setting->files[0], path);
+			return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: see %s of %s", name, *list,
+				setting->files[0], path);
 	}
 	return 0;
 }
@@ -288,12 +297,13 @@ static int verify_setting(const struct cgroup *cgroup, const struct cgroup_setti
 	if (r < 0 || read_setting(cgroup, setting, path, found, sizeof(found)) < 0)
 		return error_set(err, ENOTSUP, "cgroup", "%s=%s: %s has no %s", name, asked_for, path, setting->files[0]);
 	if (!is_in_force(key, asked, found))
-		return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: %s of %s is %s", name, asked_for, setting->files[0], path, found);
+		return error_set(err, ENOTSUP, "cgroup", "%s=%s is not in force: %s of %s is %s", name, asked_for,
+			setting->files[0], path, found);
 	return 0;
 }
 
-static int verify_group(const struct cgroup *cgroup, const char *path, bool of_user, const struct policy_effective *effective,
-	struct error *err)
+static int verify_group(
+	const struct cgroup *cgroup, const char *path, bool of_user, const struct policy_effective *effective, struct error *err)
 {
 	for (size_t i = 0; i < cgroup->backend->n_settings; i++) {
 		const struct cgroup_setting *setting = &cgroup->backend->settings[i];
@@ -331,7 +341,8 @@ static int verify_place(const struct cgroup *cgroup, pid_t leader, struct error 
 	for (char *rest = text; (line = strsep(&rest, "\n"));) {
 		const char *path = strrchr(line, ':');
 
-		/* On v1 only the controllers of limits have a group; where there is one, it is this one: read_group() looks there. */
+		/* On v1 only the controllers of limits have a group; where there is one, it is this one: read_group() looks
+		 * there. */
 		if (path && strcmp(path + 1, cgroup->path) == 0)
 			return 0;
 	}

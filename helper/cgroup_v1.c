@@ -32,7 +32,8 @@ static int format_lift_memsw(const struct policy_effective *effective, enum poli
 static int format_memsw(const struct policy_effective *effective, enum policy_key key, char text[CGROUP_VALUE_MAX])
 {
 	const struct policy_value *swap = &effective->values[key];
-	const struct policy_value *memory = &effective->values[key == POLICY_MEMORY_SWAP_MAX ? POLICY_MEMORY_MAX : POLICY_USER_MEMORY_MAX];
+	const struct policy_value *memory =
+		&effective->values[key == POLICY_MEMORY_SWAP_MAX ? POLICY_MEMORY_MAX : POLICY_USER_MEMORY_MAX];
 
 	if (swap->unit == POLICY_INFINITY)
 		return -ENODATA;
@@ -86,9 +87,11 @@ static int format_io_weight(const struct policy_effective *effective, enum polic
 
 /* Written in this order. */
 static const struct cgroup_setting settings[] = {
-	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), .format = format_lift_memsw },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"),
+		.format = format_lift_memsw },
 	{ POLICY_MEMORY_MAX, POLICY_USER_MEMORY_MAX, "memory", FILES("memory.limit_in_bytes"), .format = format_memory },
-	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"), .format = format_memsw },
+	{ POLICY_MEMORY_SWAP_MAX, POLICY_USER_MEMORY_SWAP_MAX, "memory", FILES("memory.memsw.limit_in_bytes"),
+		.format = format_memsw },
 	{ POLICY_MEMORY_HIGH, POLICY_USER_MEMORY_HIGH, "memory", FILES("memory.high"), .format = format_high },
 	{ POLICY_CPU_QUOTA, POLICY_USER_CPU_QUOTA, "cpu", FILES("cpu.cfs_quota_us"), .format = format_quota },
 	{ POLICY_CPU_WEIGHT, POLICY_KEYS, "cpu", FILES("cpu.shares"), .format = format_shares },
@@ -102,10 +105,12 @@ static const struct cgroup_setting settings[] = {
 };
 
 /* 0 takes a limit away. */
-static void format_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
+static void format_device(
+	const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
 {
 	(void)setting;
-	snprintf(text, CGROUP_VALUE_MAX, "%u:%u %" PRIu64, limit->major, limit->minor, limit->number == UINT64_MAX ? 0 : limit->number);
+	snprintf(text, CGROUP_VALUE_MAX, "%u:%u %" PRIu64, limit->major, limit->minor,
+		limit->number == UINT64_MAX ? 0 : limit->number);
 }
 
 static bool has_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line)
@@ -187,8 +192,8 @@ static int inherit_cpuset(const char *file, int group, int parent)
 	return n < 0 ? (int)n : write_file_at(group, file, text);
 }
 
-static int prepare_group(const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent,
-	struct error *err)
+static int prepare_group(
+	const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent, struct error *err)
 {
 	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
 
@@ -219,8 +224,8 @@ static int kill_each(int group)
 }
 
 /*
- * v1 has no cgroup.kill: frozen processes cannot fork, so that one pass finds them all, and they die when thawed. A frozen process cannot
- * end either, and its pid cannot become another's.
+ * v1 has no cgroup.kill: frozen processes cannot fork, so that one pass finds them all, and they die when thawed. A frozen
+ * process cannot end either, and its pid cannot become another's.
  */
 static int kill_all(const struct cgroup *cgroup, struct error *err)
 {

@@ -55,7 +55,8 @@ static bool has_word(const char *words, const char *word)
 	return false;
 }
 
-static void format_device_word(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char *text, size_t size)
+static void format_device_word(
+	const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char *text, size_t size)
 {
 	if (limit->number == UINT64_MAX)
 		snprintf(text, size, "%s=max", setting->word);
@@ -63,7 +64,8 @@ static void format_device_word(const struct cgroup_setting *setting, const struc
 		snprintf(text, size, "%s=%" PRIu64, setting->word, limit->number);
 }
 
-static void format_device(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
+static void format_device(
+	const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX])
 {
 	char word[48];
 
@@ -107,8 +109,8 @@ static int open_hierarchies(const struct policy_effective *effective, struct cgr
 }
 
 /* A controller is handed down by the group above: parent enables for group what the policy needs. */
-static int prepare_group(const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent,
-	struct error *err)
+static int prepare_group(
+	const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent, struct error *err)
 {
 	char enabled[256];
 	ssize_t n = read_file_at(parent, "cgroup.subtree_control", enabled, sizeof(enabled));
@@ -126,8 +128,8 @@ static int prepare_group(const struct cgroup *cgroup, const struct policy_effect
 		snprintf(text, sizeof(text), "+%s", controllers[i].name);
 		r = write_file_at(parent, "cgroup.subtree_control", text);
 		if (r < 0)
-			return error_set(err, r == -EINVAL || r == -ENOENT ? ENOTSUP : -r, "cgroup", "enable the %s controller for %s",
-				controllers[i].name, cgroup->path);
+			return error_set(err, r == -EINVAL || r == -ENOENT ? ENOTSUP : -r, "cgroup",
+				"enable the %s controller for %s", controllers[i].name, cgroup->path);
 	}
 	return 0;
 }

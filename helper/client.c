@@ -67,7 +67,8 @@ static int take_reply(int socket, struct client_answer *answer, struct error *er
 	return error_set(err, EPROTO, "helper", HELPER " is not of this version");
 }
 
-int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err)
+int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer,
+	struct error *err)
 {
 	struct client_answer answer = { .init = -1, .mountns = -1 };
 	int r = send_message(client->socket, request, size, NULL, 0);
@@ -87,7 +88,8 @@ int client_ask(const struct client *client, const struct request *request, size_
 	return 0;
 }
 
-/* By its path: in the sandbox's view there is no /proc/self for a leader, whose pid is the host's. record_make() has seen to its length. */
+/* By its path: in the sandbox's view there is no /proc/self for a leader, whose pid is the host's. record_make() has seen to its
+ * length. */
 static int connect_supervisor(const char *id, int *ret_socket)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -103,8 +105,8 @@ static int connect_supervisor(const char *id, int *ret_socket)
 }
 
 /*
- * The process behind a connected socket. It was alive when the connection was made, but may have ended since, and its pid be another's: then the
- * connection is reset, which is looked at after the pidfd is there.
+ * The process behind a connected socket. It was alive when the connection was made, but may have ended since, and its pid be
+ * another's: then the connection is reset, which is looked at after the pidfd is there.
  */
 static int open_peer(int socket)
 {

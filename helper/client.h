@@ -26,32 +26,34 @@ struct client {
 /* Closes both fds. */
 void client_release(struct client *client);
 
-/* Starts the helper, which waits for a request. *ret_client is the caller's, for client_release(): then a helper that was not asked ends. */
+/* Starts the helper, which waits for a request. *ret_client is the caller's, for client_release(): then a helper that was not
+ * asked ends. */
 int client_start(struct client *ret_client, struct error *err);
 
 struct client_answer {
 	enum reply_kind kind; /* REPLY_DONE or REPLY_SANDBOX */
 	uint64_t namespaces;
-	bool userns;	      /* the sandbox has a user namespace of its own, which a leader must not enter */
-	int init;	      /* pidfd of isolate-init, -1 with REPLY_DONE; the caller's */
-	int mountns;	      /* likewise */
+	bool userns; /* the sandbox has a user namespace of its own, which a leader must not enter */
+	int init;    /* pidfd of isolate-init, -1 with REPLY_DONE; the caller's */
+	int mountns; /* likewise */
 };
 
 /*
- * Sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's comes back as it is; -ETIMEDOUT when it
- * does not answer, and then it is killed.
+ * Sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's comes back as it is;
+ * -ETIMEDOUT when it does not answer, and then it is killed.
  */
-int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err);
+int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer,
+	struct error *err);
 
 /*
- * Finds the supervisor of session id: ret_client->pidfd is of no other process. Works in the sandbox's mount namespace, where RUNSTATEDIR is the
- * host's. -ESRCH: there is no supervisor any more.
+ * Finds the supervisor of session id: ret_client->pidfd is of no other process. Works in the sandbox's mount namespace, where
+ * RUNSTATEDIR is the host's. -ESRCH: there is no supervisor any more.
  */
 int client_reach(const char *id, struct client *ret_client, struct error *err);
 
 /*
- * Tells the supervisor that the session ends, and waits until the leader is back in its cgroups and the processes of the sandbox are killed. What
- * is left of it the supervisor removes meanwhile.
+ * Tells the supervisor that the session ends, and waits until the leader is back in its cgroups and the processes of the sandbox
+ * are killed. What is left of it the supervisor removes meanwhile.
  */
 int client_close(const struct client *client, struct error *err);
 

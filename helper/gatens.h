@@ -14,8 +14,8 @@
 #define GATENS_SHELLS_MAX 64
 
 struct gatens_prepared {
-	int gate;			       /* detached mount of isolate-shell, setuid in force */
-	char *shells[GATENS_SHELLS_MAX];       /* what it covers: the user's shell, /bin/sh, and those of /etc/shells */
+	int gate;                        /* detached mount of isolate-shell, setuid in force */
+	char *shells[GATENS_SHELLS_MAX]; /* what it covers: the user's shell, /bin/sh, and those of /etc/shells */
 	size_t n_shells;
 };
 

@@ -2,7 +2,8 @@
 #ifndef ISOLATE_HELPER_IDENTITY_H
 #define ISOLATE_HELPER_IDENTITY_H
 
-/* Who logs in, as NSS knows him: for the module and isolate-names, which are linked with glibc. The helper asks no name service. */
+/* Who logs in, as NSS knows him: for the module and isolate-names, which are linked with glibc. The helper asks no name service.
+ */
 
 #include "helper/protocol.h"
 #include "lib/error.h"
@@ -10,8 +11,9 @@
 #include <pwd.h>
 
 /*
- * Makes the request for a login of the user of entry, with a new random id; service and terminal are left empty. *ret_request is the caller's
- * to free, *ret_size what to send of it. -E2BIG: in more groups than a map has lines. -ENAMETOOLONG: a name that does not fit.
+ * Makes the request for a login of the user of entry, with a new random id; service and terminal are left empty. *ret_request is
+ * the caller's to free, *ret_size what to send of it. -E2BIG: in more groups than a map has lines. -ENAMETOOLONG: a name that
+ * does not fit.
  */
 int identity_request(const struct passwd *entry, struct request **ret_request, size_t *ret_size, struct error *err);
 

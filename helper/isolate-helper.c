@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-helper: makes the sandbox of one login and stays as its supervisor. Started as root by the leader, with one socket (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
+ * isolate-helper: makes the sandbox of one login and stays as its supervisor. Started as root by the leader, with one socket
+ * (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
  */
 
 #include "helper/protocol.h"
@@ -44,8 +45,9 @@ static int settle(struct error *err)
 }
 
 /*
- * When memory runs out the kernel may pick anything of the user's, but not what the sandbox hangs on: this process, and PID 1, which
- * inherits it. A root without CAP_SYS_RESOURCE (a container's) cannot ask for that: then both are safe by being the smallest only.
+ * When memory runs out the kernel may pick anything of the user's, but not what the sandbox hangs on: this process, and PID 1,
+ * which inherits it. A root without CAP_SYS_RESOURCE (a container's) cannot ask for that: then both are safe by being the
+ * smallest only.
  */
 static int protect_from_oom(struct error *err)
 {
@@ -55,15 +57,15 @@ static int protect_from_oom(struct error *err)
 }
 
 /*
- * The leader has the user's limits already (pam_limits), which are not meant for this process and PID 1: with a limit on CPU time they would
- * be killed one day, with one on processes no more than that many sessions could have a PID 1, for all of those are one user's; and what this
- * process has when it makes the user namespace is the most that all in there have together. Without CAP_SYS_RESOURCE the hard limit is the most
- * that can be had.
+ * The leader has the user's limits already (pam_limits), which are not meant for this process and PID 1: with a limit on CPU time
+ * they would be killed one day, with one on processes no more than that many sessions could have a PID 1, for all of those are
+ * one user's; and what this process has when it makes the user namespace is the most that all in there have together. Without
+ * CAP_SYS_RESOURCE the hard limit is the most that can be had.
  */
 static void lift_limits(void)
 {
-	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NOFILE, RLIMIT_NPROC,
-		RLIMIT_RTTIME, RLIMIT_SIGPENDING };
+	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE,
+		RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RTTIME, RLIMIT_SIGPENDING };
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		struct rlimit limit = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
@@ -76,7 +78,8 @@ static void lift_limits(void)
 	}
 }
 
-/* The leader is who made our socket. The socket is still open on its side after pidfd_open: so it has not ended, and the pid is its. */
+/* The leader is who made our socket. The socket is still open on its side after pidfd_open: so it has not ended, and the pid is
+ * its. */
 static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
 	struct pollfd state = { .fd = HELPER_SOCKET_FD };
@@ -173,8 +176,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	openlog("pam_isolate", LOG_PID, LOG_AUTHPRIV);
-	r = message.request.kind == REQUEST_COLLECT ? serve_collect(leader, leader_pidfd, &reply) :
-						      serve_open(leader, leader_pidfd, &sandbox, &reply);
+	r = message.request.kind == REQUEST_COLLECT ? serve_collect(leader, leader_pidfd, &reply)
+						    : serve_open(leader, leader_pidfd, &sandbox, &reply);
 	if (r <= 0)
 		return r < 0;
 	/* Made by clone and credentials on the way, this would not have lasted. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-login: isolate-shell as a login shell or ForceCommand, without PAM. Executed by the gate with effective uid 0 and the real ids of the
- * caller, who gets nothing but his own sandbox: there is no option, and who he is is the kernel's word. This process is the sandbox's leader; a
- * child in it becomes the user's shell.
+ * isolate-login: isolate-shell as a login shell or ForceCommand, without PAM. Executed by the gate with effective uid 0 and the
+ * real ids of the caller, who gets nothing but his own sandbox: there is no option, and who he is is the kernel's word. This
+ * process is the sandbox's leader; a child in it becomes the user's shell.
  *
  * Static like the gate, and for the same reason: the environment is the caller's.
  */
@@ -118,11 +118,12 @@ static void note_signal(int signal)
 	hung_up |= signal != SIGCHLD;
 }
 
-/* The terminal's keys are for the shell; its loss, and the end of the login, are for us. Those signals arrive only in ppoll(2), with the mask that is
- * returned. */
+/* The terminal's keys are for the shell; its loss, and the end of the login, are for us. Those signals arrive only in ppoll(2),
+ * with the mask that is returned. */
 static sigset_t set_signals(void)
 {
-	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE }, noted[] = { SIGCHLD, SIGHUP, SIGTERM };
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE },
+			 noted[] = { SIGCHLD, SIGHUP, SIGTERM };
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, note = { .sa_handler = note_signal };
 	sigset_t block, before;
 
@@ -139,8 +140,8 @@ static sigset_t set_signals(void)
 	return before;
 }
 
-/* Who started us: a connection without a terminal drops in silence, when sshd's process ends. (PR_SET_PDEATHSIG would be a signal of the user's to
- * root.) -1: it has ended already. */
+/* Who started us: a connection without a terminal drops in silence, when sshd's process ends. (PR_SET_PDEATHSIG would be a signal
+ * of the user's to root.) -1: it has ended already. */
 static int open_starter(void)
 {
 	pid_t starter = getppid();
@@ -150,8 +151,8 @@ static int open_starter(void)
 }
 
 /*
- * The shell has a process group of its own: ours is outside of its PID namespace, where it could not name it. If we have the terminal, its
- * group gets it. tcsetpgrp(3)
+ * The shell has a process group of its own: ours is outside of its PID namespace, where it could not name it. If we have the
+ * terminal, its group gets it. tcsetpgrp(3)
  */
 static void give_terminal(int terminal, pid_t group)
 {
@@ -207,8 +208,8 @@ static void end_like(int status)
 }
 
 /* The child. Returns only when it fails. */
-static int become_shell(const struct client_answer *answer, const struct caller *caller, int terminal, int argc, char **argv, char **envp,
-	struct error *err)
+static int become_shell(const struct client_answer *answer, const struct caller *caller, int terminal, int argc, char **argv,
+	char **envp, struct error *err)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN }, before;
 	int r;
@@ -226,7 +227,8 @@ static int become_shell(const struct client_answer *answer, const struct caller 
 }
 
 /* The leader: makes the shell in the sandbox, waits for it, ends the sandbox. */
-static int lead(const struct client_answer *answer, const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
+static int lead(
+	const struct client_answer *answer, const struct caller *caller, int argc, char **argv, char **envp, struct error *err)
 {
 	AUTO_CLOSE int terminal = foreground_terminal();
 	AUTO_CLOSE int starter = open_starter();
@@ -284,7 +286,7 @@ int main(int argc, char **argv, char **envp)
 		r = client_ask(&helper, &message.request, size, &answer, &err);
 	client_release(&helper);
 	if (r >= 0)
-		r = answer.kind == REPLY_SANDBOX ? lead(&answer, &caller, argc, argv, envp, &err) :
-						   exec_untouched(&caller, argc, argv, envp, &err);
+		r = answer.kind == REPLY_SANDBOX ? lead(&answer, &caller, argc, argv, envp, &err)
+						 : exec_untouched(&caller, argc, argv, envp, &err);
 	caller_refuse("isolate-shell", &err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-names UID: writes the request for that user to its socket. isolate-login, which is static and must not load NSS modules into a setuid
- * program, starts it as root with an empty environment. It has no privilege of its own.
+ * isolate-names UID: writes the request for that user to its socket. isolate-login, which is static and must not load NSS modules
+ * into a setuid program, starts it as root with an empty environment. It has no privilege of its own.
  */
 #include "helper/identity.h"
 

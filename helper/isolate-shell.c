@@ -75,8 +75,8 @@ static bool same_namespace(int a, int b)
 }
 
 /*
- * U is the owner of our PID namespace, when that is not the user namespace we are in, and was made by the helper, for this user. Returns 1 and its
- * fd; 0 when we are in no sandbox: the PID namespace belongs to our own user namespace. ioctl_nsfs(2)
+ * U is the owner of our PID namespace, when that is not the user namespace we are in, and was made by the helper, for this user.
+ * Returns 1 and its fd; 0 when we are in no sandbox: the PID namespace belongs to our own user namespace. ioctl_nsfs(2)
  */
 static int find_userns(uid_t uid, int *ret_userns, struct error *err)
 {
@@ -159,7 +159,8 @@ static int execute(const struct gate *gate, char **argv, char **envp, struct err
 	return error_set(err, errno, "gate", "%s", shell);
 }
 
-/* Not in a sandbox. That a shell is executed by its path here is none of the gate's doings: only its own name asks for a sandbox. */
+/* Not in a sandbox. That a shell is executed by its path here is none of the gate's doings: only its own name asks for a sandbox.
+ */
 static int become_login(const struct gate *gate, char **argv, char **envp, struct error *err)
 {
 	if (strcmp(gate->shell, GATE) != 0)

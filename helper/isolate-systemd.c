@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-systemd: finds or makes the scope of a login and gives it, and the user's slice, their limits, through systemd, which is the single
- * writer of its cgroups. Started by isolate-helper as root, only where systemd runs; the one program here that is linked with libsystemd.
- * org.freedesktop.systemd1(5), org.freedesktop.login1(5)
+ * isolate-systemd: finds or makes the scope of a login and gives it, and the user's slice, their limits, through systemd, which
+ * is the single writer of its cgroups. Started by isolate-helper as root, only where systemd runs; the one program here that is
+ * linked with libsystemd. org.freedesktop.systemd1(5), org.freedesktop.login1(5)
  */
 
 #include "helper/protocol.h"
@@ -165,7 +165,8 @@ static int call_and_await(sd_bus *bus, sd_bus_message *message, const char *what
 
 /* ---- the scope ---- */
 
-/* Whether leader is the leader of a session of logind's, of this user: then that session is his alone. 1 and its unit, 0, or an error. */
+/* Whether leader is the leader of a session of logind's, of this user: then that session is his alone. 1 and its unit, 0, or an
+ * error. */
 static int find_session(sd_bus *bus, const struct systemd_request *request, char **ret_unit, struct error *err)
 {
 	AUTO_BUS_ERROR sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -178,13 +179,13 @@ static int find_session(sd_bus *bus, const struct systemd_request *request, char
 
 	if (sd_pid_get_session(request->leader, &session) < 0 || sd_session_get_uid(session, &uid) < 0 || uid != request->uid)
 		return 0;
-	r = sd_bus_call_method(bus, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager", "GetSession", &error,
-		&answer, "s", session);
+	r = sd_bus_call_method(bus, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager",
+		"GetSession", &error, &answer, "s", session);
 	if (r >= 0)
 		r = sd_bus_message_read(answer, "o", &path);
 	if (r >= 0)
-		r = sd_bus_get_property_trivial(bus, "org.freedesktop.login1", path, "org.freedesktop.login1.Session", "Leader", &error, 'u',
-			&leader);
+		r = sd_bus_get_property_trivial(
+			bus, "org.freedesktop.login1", path, "org.freedesktop.login1.Session", "Leader", &error, 'u', &leader);
 	if (r < 0)
 		return failed(r, &error, "ask logind for the session's leader", err);
 	if ((pid_t)leader != request->leader)
@@ -200,12 +201,14 @@ static int append_scope(sd_bus_message *message, const struct systemd_request *r
 
 	snprintf(slice, sizeof(slice), "user-%u.slice", request->uid);
 	snprintf(description, sizeof(description), "pam_isolate sandbox of user %u", request->uid);
-	r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 2, (uint32_t)request->leader, (uint32_t)request->helper, "Slice",
-		"s", slice, "Description", "s", description, "Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed");
+	r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 2, (uint32_t)request->leader,
+		(uint32_t)request->helper, "Slice", "s", slice, "Description", "s", description, "Delegate", "b", 1,
+		"CollectMode", "s", "inactive-or-failed");
 	return r < 0 ? r : append_properties(message, request->properties, request->n_session);
 }
 
-/* A login without a session of its own (su, cron without pam_systemd): it gets a scope, limits and all before anything is in it. */
+/* A login without a session of its own (su, cron without pam_systemd): it gets a scope, limits and all before anything is in it.
+ */
 static int start_scope(sd_bus *bus, const struct systemd_request *request, const char *unit, struct error *err)
 {
 	AUTO_MESSAGE sd_bus_message *message = NULL;
@@ -234,7 +237,8 @@ static int read_cgroup(sd_bus *bus, const char *unit, struct systemd_reply *repl
 	int r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
 
 	if (r >= 0)
-		r = sd_bus_get_property_string(bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Scope", "ControlGroup", &error, &cgroup);
+		r = sd_bus_get_property_string(
+			bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Scope", "ControlGroup", &error, &cgroup);
 	if (r < 0)
 		return failed(r, &error, unit, err);
 	if (strlen(cgroup) >= sizeof(reply->cgroup) || cgroup[0] != '/')
@@ -258,7 +262,8 @@ static int stop_user_manager(sd_bus *bus, uid_t uid, struct error *err)
 	snprintf(unit, sizeof(unit), "user@%u.service", uid);
 	r = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
 	if (r >= 0)
-		r = sd_bus_get_property_string(bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Unit", "ActiveState", &error, &state);
+		r = sd_bus_get_property_string(
+			bus, SYSTEMD_NAME, path, "org.freedesktop.systemd1.Unit", "ActiveState", &error, &state);
 	if (r < 0)
 		return failed(r, &error, unit, err);
 	if (strcmp(state, "inactive") == 0 || strcmp(state, "failed") == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * isolate-user-manager UID: the ExecCondition= of user@UID.service. Exit status 0: systemd --user may run for him; 1: it is skipped, for it would
- * run units out of his home directory outside of every sandbox. systemd.service(5)
+ * isolate-user-manager UID: the ExecCondition= of user@UID.service. Exit status 0: systemd --user may run for him; 1: it is
+ * skipped, for it would run units out of his home directory outside of every sandbox. systemd.service(5)
  */
 #include "helper/identity.h"
 #include "helper/login_policy.h"

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/login_policy.h"
 
-int login_policy(const struct request *request, struct policy **ret_policy, struct policy_effective *ret_effective, struct error *err)
+int login_policy(
+	const struct request *request, struct policy **ret_policy, struct policy_effective *ret_effective, struct error *err)
 {
 	const char *names[REQUEST_GROUPS_MAX];
 	const struct request_group *groups = request_groups(request);
-	struct policy_source source = { .file = SYSCONFDIR "/security/isolate.conf", .directory = SYSCONFDIR "/security/isolate.d" };
+	struct policy_source source = { .file = SYSCONFDIR "/security/isolate.conf",
+		.directory = SYSCONFDIR "/security/isolate.d" };
 	struct policy_subject subject = {
-		.user = request->user, .uid = request->uid, .groups = names, .n_groups = request->n_groups,
+		.user = request->user,
+		.uid = request->uid,
+		.groups = names,
+		.n_groups = request->n_groups,
 	};
 	struct policy *policy = NULL;
 	int r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Writes helper/tty-filter.h when the tree is built: the seccomp(2) program of the gate, as libseccomp compiles it for this machine's
- * architecture and those that it runs besides. The gate itself is linked with no library.
+ * Writes helper/tty-filter.h when the tree is built: the seccomp(2) program of the gate, as libseccomp compiles it for this
+ * machine's architecture and those that it runs besides. The gate itself is linked with no library.
  */
 
 #include <errno.h>

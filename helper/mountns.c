@@ -24,7 +24,8 @@ static const struct {
 	[MOUNTNS_DEV_SHM] = { "/dev/shm", "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
 	[MOUNTNS_SCREEN] = { SCREEN_SOCKETS, "1777", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC },
 	[MOUNTNS_RUN_USER] = { RUN_USER, "0755", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
-	[MOUNTNS_CGROUP] = { "/sys/fs/cgroup", "0555", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY },
+	[MOUNTNS_CGROUP] = { "/sys/fs/cgroup", "0555",
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY },
 };
 
 /* A new file system of type, not mounted anywhere yet. Returns its fd or a negative errno. fsopen(2) */
@@ -208,8 +209,8 @@ static char *read_whole(const char *path)
 }
 
 /*
- * A chroot's /proc on the host shows all of the host's processes. proc is the fd of the sandbox's own. What PID 1 cannot reach (EACCES), or nobody
- * can (hidden below another mount, ENOENT), is left. The list is read before anything is added to it.
+ * A chroot's /proc on the host shows all of the host's processes. proc is the fd of the sandbox's own. What PID 1 cannot reach
+ * (EACCES), or nobody can (hidden below another mount, ENOENT), is left. The list is read before anything is added to it.
  */
 static int cover_other_procs(int proc, struct error *err)
 {

@@ -32,11 +32,11 @@ static void run_inside(const struct pidns_plan *plan)
 }
 
 /*
- * Runs in the helper's memory while the helper waits (vfork), as a process of its own: what it changes of its ids, capabilities, cgroup and
- * user namespace it could not change back. PID 1 becomes the helper's child (CLONE_PARENT).
+ * Runs in the helper's memory while the helper waits (vfork), as a process of its own: what it changes of its ids, capabilities,
+ * cgroup and user namespace it could not change back. PID 1 becomes the helper's child (CLONE_PARENT).
  *
- * PID 1's ids are set here because in U they are not mapped, and must not be root's: the owner of U is root, so PID 1 would be a root process
- * with nothing of root's, and the user's ids would let him prlimit(2) it to death.
+ * PID 1's ids are set here because in U they are not mapped, and must not be root's: the owner of U is root, so PID 1 would be a
+ * root process with nothing of root's, and the user's ids would let him prlimit(2) it to death.
  */
 static int deliver(void *data)
 {

@@ -13,13 +13,13 @@
 struct pidns_plan {
 	const struct cgroup *cgroup; /* entered together with leader, before the namespaces are made */
 	pid_t leader;
-	int userns;		     /* entered next: the other namespaces are owned by it; -1: the host's */
-	uid_t uid;		     /* of PID 1 */
+	int userns; /* entered next: the other namespaces are owned by it; -1: the host's */
+	uid_t uid;  /* of PID 1 */
 	gid_t gid;
-	uint64_t namespaces;	     /* CLONE_NEW...; without CLONE_NEWPID it is no PID 1, but still the one that holds the others */
+	uint64_t namespaces; /* CLONE_NEW...; without CLONE_NEWPID it is no PID 1, but still the one that holds the others */
 	/*
-	 * Runs in the new process. It has all capabilities in the user namespace; its ids are uid and gid when userns >= 0 (they are not
-	 * mapped there and could not be had any more), else still root's. Does not return when all is well.
+	 * Runs in the new process. It has all capabilities in the user namespace; its ids are uid and gid when userns >= 0 (they
+	 * are not mapped there and could not be had any more), else still root's. Does not return when all is well.
 	 */
 	int (*inside)(void *data, struct error *err);
 	void *data;

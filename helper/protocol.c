@@ -46,7 +46,8 @@ int request_check(const struct request *request, size_t size, struct error *err)
 	if (!is_plain(request->user, sizeof(request->user), false) || request->user[0] == '\0' || request->user[0] == '.')
 		return error_set(err, EPROTO, "request", "a user name that cannot be used");
 	if (!is_plain(request->service, sizeof(request->service), false) || !is_plain(request->tty, sizeof(request->tty), true) ||
-		!is_plain(request->shell, sizeof(request->shell), true) || !is_plain(request->policy, sizeof(request->policy), true))
+		!is_plain(request->shell, sizeof(request->shell), true) ||
+		!is_plain(request->policy, sizeof(request->policy), true))
 		return error_set(err, EPROTO, "request", "a service, terminal, shell or policy name that cannot be used");
 	if (!is_absolute_or_empty(request->shell) || !is_absolute_or_empty(request->policy))
 		return error_set(err, EPROTO, "request", "a shell or policy path that is not absolute");

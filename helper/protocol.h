@@ -49,17 +49,17 @@ struct request {
 	char id[SESSION_ID_SIZE];
 	char user[256];
 	char service[64];
-	char tty[64];	   /* may be empty */
-	char shell[256];   /* of the passwd entry; may be empty */
-	char policy[256];  /* another policy file than the default; empty: the default */
+	char tty[64];     /* may be empty */
+	char shell[256];  /* of the passwd entry; may be empty */
+	char policy[256]; /* another policy file than the default; empty: the default */
 };
 
 #define REQUEST_SIZE_MAX (sizeof(struct request) + REQUEST_GROUPS_MAX * sizeof(struct request_group))
 
 enum reply_kind {
 	REPLY_ERROR = 1, /* err says why; the login is refused */
-	REPLY_DONE,	 /* nothing to join: the policy says Isolate=no, or the session is collected */
-	REPLY_SANDBOX,	 /* join what the two fds name */
+	REPLY_DONE,      /* nothing to join: the policy says Isolate=no, or the session is collected */
+	REPLY_SANDBOX,   /* join what the two fds name */
 };
 
 /* The fds of REPLY_SANDBOX, in their order. */

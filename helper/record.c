@@ -61,9 +61,10 @@ static int write_session(int directory, const struct record_content *content, in
 	const struct request *request = content->request;
 	char text[1024];
 	int n = snprintf(text, sizeof(text),
-		"ID=%s\nUSER=%s\nUID=%u\nSERVICE=%s\nTTY=%s\nLEADER=%d\nSUPERVISOR=%d\nINIT=%d\nSINCE=%lld\nCGROUP=%s\nBACKEND=%s\nOWNER=%d\n",
-		request->id, request->user, request->uid, request->service, request->tty, content->leader, getpid(), content->init,
-		(long long)time(NULL), content->cgroup, content->backend, content->owner);
+		"ID=%s\nUSER=%s\nUID=%u\nSERVICE=%s\nTTY=%s\nLEADER=%d\nSUPERVISOR=%d\nINIT=%d\nSINCE=%lld\nCGROUP=%s\nBACKEND=%"
+		"s\nOWNER=%d\n",
+		request->id, request->user, request->uid, request->service, request->tty, content->leader, getpid(),
+		content->init, (long long)time(NULL), content->cgroup, content->backend, content->owner);
 	AUTO_CLOSE int fd = -1;
 	int r;
 
@@ -78,7 +79,8 @@ static int write_session(int directory, const struct record_content *content, in
 	return 0;
 }
 
-/* Bound while the directory has another name than the leader will connect by: by its fd. But that path, too, has to fit (unix(7)). */
+/* Bound while the directory has another name than the leader will connect by: by its fd. But that path, too, has to fit
+ * (unix(7)). */
 static int listen_at(int directory, const char *name, int *ret_socket)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -115,8 +117,8 @@ static void remove_directory(const struct record_store *store, const char *name)
 	unlinkat(store->directory, name, AT_REMOVEDIR);
 }
 
-int record_make(const struct record_store *store, const struct record_content *content, struct record *ret_record,
-	struct error *err)
+int record_make(
+	const struct record_store *store, const struct record_content *content, struct record *ret_record, struct error *err)
 {
 	struct record record = { .session = -1, .control = -1 };
 	AUTO_CLOSE int directory = -1;
@@ -180,8 +182,8 @@ static int read_session(int directory, char *cgroup, size_t size, enum cgroup_ow
 	return 0;
 }
 
-int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup, size_t cgroup_size,
-	char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err)
+int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup,
+	size_t cgroup_size, char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err)
 {
 	AUTO_CLOSE int directory = openat(store->directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int session = directory < 0 ? -1 : openat(directory, "session", O_RDWR | O_NOFOLLOW | O_CLOEXEC);

@@ -44,8 +44,8 @@ struct record_content {
 };
 
 /* Makes the record of a session, whole or not at all. *ret_record is the caller's, for record_remove(). */
-int record_make(const struct record_store *store, const struct record_content *content, struct record *ret_record,
-	struct error *err);
+int record_make(
+	const struct record_store *store, const struct record_content *content, struct record *ret_record, struct error *err);
 
 /* Removes it and closes its fds. Without a record it does nothing. */
 void record_remove(const struct record_store *store, struct record *record);
@@ -54,7 +54,7 @@ void record_remove(const struct record_store *store, struct record *record);
  * Takes over the record of a session whose supervisor has ended: what its home file and its CGROUP and OWNER lines say goes to
  * home, cgroup and ret_owner. -EBUSY: the supervisor lives; -ENOENT: there is no such record.
  */
-int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup, size_t cgroup_size,
-	char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err);
+int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup,
+	size_t cgroup_size, char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err);
 
 #endif

@@ -84,8 +84,11 @@ static int choose_hostname(struct plan *plan, struct error *err)
 {
 	struct utsname uts;
 	const struct hostname_words words = {
-		.user = plan->request->user, .uid = plan->request->uid, .group = primary_group(plan->request),
-		.host = uts.nodename, .id = plan->request->id,
+		.user = plan->request->user,
+		.uid = plan->request->uid,
+		.group = primary_group(plan->request),
+		.host = uts.nodename,
+		.id = plan->request->id,
 	};
 
 	if (!value(plan, POLICY_HOSTNAME)->set)
@@ -220,7 +223,8 @@ static int write_record(const struct plan *plan, struct sandbox *sandbox, struct
 
 static uint64_t namespaces_to_make(const struct plan *plan)
 {
-	return CLONE_NEWNS | CLONE_NEWUTS | (plan->view.private_pids ? CLONE_NEWPID : 0) | (plan->view.private_ipc ? CLONE_NEWIPC : 0);
+	return CLONE_NEWNS | CLONE_NEWUTS | (plan->view.private_pids ? CLONE_NEWPID : 0) |
+	       (plan->view.private_ipc ? CLONE_NEWIPC : 0);
 }
 
 static int start_init(struct plan *plan, struct sandbox *sandbox, struct error *err)
@@ -283,7 +287,8 @@ static int make(struct plan *plan, struct sandbox *sandbox, struct error *err)
 	if (r >= 0)
 		r = record_store_open(&sandbox->store, err);
 	if (r >= 0) {
-		r = cgroup_make(&plan->effective, request->uid, request->id, sandbox->leader, sandbox->store.lock, &sandbox->cgroup, err);
+		r = cgroup_make(
+			&plan->effective, request->uid, request->id, sandbox->leader, sandbox->store.lock, &sandbox->cgroup, err);
 		sandbox->has_cgroup = r >= 0;
 	}
 	if (r >= 0 && plan->view.userns)
@@ -306,7 +311,11 @@ int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, 
 {
 	struct plan plan = { .request = request, .gate.gate = -1, .userns = -1, .init_program = -1, .report = -1 };
 	struct sandbox sandbox = {
-		.leader = leader, .leader_pidfd = leader_pidfd, .store = { -1, -1 }, .init_pidfd = -1, .mountns = -1,
+		.leader = leader,
+		.leader_pidfd = leader_pidfd,
+		.store = { -1, -1 },
+		.init_pidfd = -1,
+		.mountns = -1,
 		.record = { .session = -1, .control = -1 },
 	};
 	struct policy *policy = NULL;
@@ -382,8 +391,8 @@ int sandbox_clear(struct sandbox *sandbox, struct error *err)
 	int r = 0;
 
 	/*
-	 * The groups go as soon as they are empty, which may be long before init can end, and v1 has no event for it. Killed processes take
-	 * milliseconds; a leader that could not be brought home keeps its group as long as it lives.
+	 * The groups go as soon as they are empty, which may be long before init can end, and v1 has no event for it. Killed
+	 * processes take milliseconds; a leader that could not be brought home keeps its group as long as it lives.
 	 */
 	for (int pause = 1; sandbox->has_cgroup; pause = pause < 100 ? 2 * pause : 100) {
 		if (sandbox->init_pidfd >= 0)
@@ -423,7 +432,8 @@ int sandbox_collect(const char *id, pid_t leader, int leader_pidfd, struct error
 	if (r < 0)
 		return r;
 	sandbox.has_cgroup = true;
-	/* Forked by a leader that is in the session's groups still, we are too, and would be frozen and killed with what they hold. */
+	/* Forked by a leader that is in the session's groups still, we are too, and would be frozen and killed with what they
+	 * hold. */
 	r = cgroup_send_home(&sandbox.cgroup, getpid(), err);
 	if (r < 0)
 		return r;

@@ -14,16 +14,16 @@
 #include <sys/types.h>
 
 struct sandbox {
-	pid_t leader;	     /* the process that called pam_open_session */
-	int leader_pidfd;    /* not the sandbox's to close */
+	pid_t leader;     /* the process that called pam_open_session */
+	int leader_pidfd; /* not the sandbox's to close */
 	struct record_store store;
 	struct cgroup cgroup;
 	bool has_cgroup;
 	pid_t init;
-	int init_pidfd;	     /* -1: none, or waited for */
-	int mountns;	     /* what the leader enters: M′, or M where there is no user namespace */
+	int init_pidfd;      /* -1: none, or waited for */
+	int mountns;         /* what the leader enters: M′, or M where there is no user namespace */
 	uint64_t namespaces; /* CLONE_NEW... flags of the others that the leader enters */
-	bool userns;	     /* U is not the host's */
+	bool userns;         /* U is not the host's */
 	struct record record;
 };
 

@@ -39,7 +39,8 @@ static int run(void *data)
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
 		_exit(127);
 	/* dup2 onto itself would leave O_CLOEXEC set. */
-	if (spawn->socket == HELPER_SOCKET_FD ? fcntl(HELPER_SOCKET_FD, F_SETFD, 0) < 0 : dup2(spawn->socket, HELPER_SOCKET_FD) < 0)
+	if (spawn->socket == HELPER_SOCKET_FD ? fcntl(HELPER_SOCKET_FD, F_SETFD, 0) < 0
+					      : dup2(spawn->socket, HELPER_SOCKET_FD) < 0)
 		_exit(127);
 	if (sys_close_range(HELPER_SOCKET_FD + 1, ~0U, 0) < 0)
 		_exit(127);
@@ -47,7 +48,8 @@ static int run(void *data)
 	_exit(127);
 }
 
-/* The first process, the caller's child, lives only so that the second is nobody's. It shares the caller's fds: the pidfd is his. */
+/* The first process, the caller's child, lives only so that the second is nobody's. It shares the caller's fds: the pidfd is his.
+ */
 static int start_and_end(void *data)
 {
 	struct spawn *spawn = data;

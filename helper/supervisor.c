@@ -35,8 +35,8 @@ static bool asks_to_close(int control, int *ret_peer)
 
 	/* The socket lies in a directory of root's: whoever can connect is root. */
 	ok = peer >= 0 && wait_readable(peer, PEER_MILLISECONDS) >= 0 &&
-		receive_message(peer, &request, sizeof(request), fds, &n_fds) == sizeof(request) && request.magic == PROTOCOL_MAGIC &&
-		request.kind == CONTROL_CLOSE;
+	     receive_message(peer, &request, sizeof(request), fds, &n_fds) == sizeof(request) &&
+	     request.magic == PROTOCOL_MAGIC && request.kind == CONTROL_CLOSE;
 	for (size_t i = 0; i < n_fds; i++)
 		cleanup_close(&fds[i]);
 	if (ok)
@@ -45,8 +45,8 @@ static bool asks_to_close(int control, int *ret_peer)
 }
 
 /*
- * What the way here has left on the stack below us is of no use for the hours to come: a third of all the memory that a session costs. ENOMEM is the
- * answer where the stack does not reach as far down.
+ * What the way here has left on the stack below us is of no use for the hours to come: a third of all the memory that a session
+ * costs. ENOMEM is the answer where the stack does not reach as far down.
  */
 static void forget_stack(void)
 {

@@ -3,8 +3,8 @@
 #define ISOLATE_HELPER_SYSTEMD_PROTOCOL_H
 
 /*
- * What isolate-helper, which is static, and isolate-systemd, which speaks D-Bus, say to each other: one message there, one back, over a
- * SOCK_SEQPACKET socket. Both are root's.
+ * What isolate-helper, which is static, and isolate-systemd, which speaks D-Bus, say to each other: one message there, one back,
+ * over a SOCK_SEQPACKET socket. Both are root's.
  */
 
 #include "lib/error.h"
@@ -15,8 +15,8 @@
 #define SYSTEMD_PROPERTIES_MAX 32
 #define SYSTEMD_MASK_SIZE 128 /* bytes: 1,024 CPUs */
 
-/* A property of a unit, org.freedesktop.systemd1(5): a 64-bit number ("t"); or that number for a device, where path is not empty ("a(st)"); or a CPU
- * mask, where mask_size is not 0 ("ay"). */
+/* A property of a unit, org.freedesktop.systemd1(5): a 64-bit number ("t"); or that number for a device, where path is not empty
+ * ("a(st)"); or a CPU mask, where mask_size is not 0 ("ay"). */
 struct systemd_property {
 	char name[32];
 	char path[256];
@@ -32,7 +32,7 @@ struct systemd_request {
 	uint32_t uid;
 	char id[40];
 	uint32_t stop_user_manager; /* 1: UserManager=no */
-	uint32_t n_session;	    /* properties[0] to [n_session - 1] are the session's, the rest the user's */
+	uint32_t n_session;         /* properties[0] to [n_session - 1] are the session's, the rest the user's */
 	uint32_t n_properties;
 	struct systemd_property properties[2 * SYSTEMD_PROPERTIES_MAX];
 };

@@ -98,17 +98,19 @@ int userns_make(uid_t uid, gid_t *gids, size_t n_gids, int *ret_fd, struct error
 	int r;
 
 	if (creator.owner == uid)
-		return error_set(err, ENOTSUP, "userns", "uid %u: uids from %u on are used for the owners of sandboxes", uid, userns_owner(0));
+		return error_set(err, ENOTSUP, "userns", "uid %u: uids from %u on are used for the owners of sandboxes", uid,
+			userns_owner(0));
 	/*
-	 * A user namespace is named only through a process in it. This one has ended before vfork_call() returns; until it is waited
-	 * for, its /proc directory still names the namespace, and the fd opened there keeps it. No memory is copied, nobody waits
-	 * for anybody.
+	 * A user namespace is named only through a process in it. This one has ended before vfork_call() returns; until it is
+	 * waited for, its /proc directory still names the namespace, and the fd opened there keeps it. No memory is copied,
+	 * nobody waits for anybody.
 	 */
 	pid = vfork_call(create, &creator, 0);
 	if (pid < 0)
 		return error_set(err, -pid, "userns", "clone");
 	if (creator.errnum)
-		r = error_set(err, creator.errnum, "userns", "unshare a user namespace of uid %u (user.max_user_namespaces?)", creator.owner);
+		r = error_set(err, creator.errnum, "userns", "unshare a user namespace of uid %u (user.max_user_namespaces?)",
+			creator.owner);
 	else
 		r = describe(pid, uid, gids, n_gids, ret_fd, err);
 	vfork_reap(pid);

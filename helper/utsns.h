@@ -10,10 +10,10 @@
 /* What stands for the letters of Hostname=. */
 struct hostname_words {
 	const char *user;  /* %u */
-	uid_t uid;	   /* %U */
+	uid_t uid;         /* %U */
 	const char *group; /* %g: the primary group */
 	const char *host;  /* %H */
-	const char *id;	   /* %i: the first eight characters of the session's id */
+	const char *id;    /* %i: the first eight characters of the session's id */
 };
 
 /* Expands template (checked by the policy's parser) to name, size bytes. Characters that no host name has become '-'.

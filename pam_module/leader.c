@@ -20,8 +20,8 @@
 static int check_capabilities(struct error *err)
 {
 	/* For the namespaces and mounts, the ids and maps, the groups' files, the limits and the end of the user's processes. */
-	static const unsigned int needed[] = { CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID, CAP_SETPCAP, CAP_CHOWN,
-		CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL };
+	static const unsigned int needed[] = { CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID, CAP_SETPCAP,
+		CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL };
 
 	if (geteuid() != 0)
 		return error_set(err, EPERM, "leader", "the service does not run as root (effective uid %u)", geteuid());
@@ -105,7 +105,8 @@ static pid_t find_worthy_parent(const struct stat *mountns, const struct stat *u
 {
 	pid_t parent = getppid();
 
-	if (parent <= 1 || !is_root(parent) || !is_in_namespace(parent, "mnt", mountns) || !is_in_namespace(parent, "user", userns))
+	if (parent <= 1 || !is_root(parent) || !is_in_namespace(parent, "mnt", mountns) ||
+		!is_in_namespace(parent, "user", userns))
 		return 0;
 	return getppid() == parent ? parent : 0;
 }
@@ -126,14 +127,16 @@ int leader_check(struct leader_home *ret_home, struct error *err)
 	if (r < 0)
 		return r;
 	*ret_home = (struct leader_home){
-		.device = mountns.st_dev, .mountns = mountns.st_ino, .parent = find_worthy_parent(&mountns, &userns),
+		.device = mountns.st_dev,
+		.mountns = mountns.st_ino,
+		.parent = find_worthy_parent(&mountns, &userns),
 	};
 	return 0;
 }
 
 /*
- * A new mount namespace starts at its root. The directory is looked up again by its path there; the kernel gives it without symbolic
- * links, so one that has become a link since is not where we were, and the root has to do.
+ * A new mount namespace starts at its root. The directory is looked up again by its path there; the kernel gives it without
+ * symbolic links, so one that has become a link since is not where we were, and the root has to do.
  */
 static int set_namespaces(int fd, int flags)
 {
@@ -185,7 +188,8 @@ int leader_go_home(const struct leader_home *home, int supervisor, struct error 
 	struct stat mountns;
 	int r = supervisor < 0 ? -ESRCH : follow(supervisor);
 
-	/* Not just any parent: of su it is the user's shell, which can be where the user likes, and then we would go on there as root. */
+	/* Not just any parent: of su it is the user's shell, which can be where the user likes, and then we would go on there as
+	 * root. */
 	if (r < 0 && home->parent && getppid() == home->parent)
 		r = follow_pid(home->parent);
 	if (r < 0)
@@ -194,6 +198,7 @@ int leader_go_home(const struct leader_home *home, int supervisor, struct error 
 		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
 	r = namespace_number("mnt", &mountns, err);
 	if (r >= 0 && (mountns.st_dev != home->device || mountns.st_ino != home->mountns))
-		r = error_set(err, ESTALE, "leader", "the supervisor is gone, and this process came from another place than PID 1's");
+		r = error_set(
+			err, ESTALE, "leader", "the supervisor is gone, and this process came from another place than PID 1's");
 	return r;
 }

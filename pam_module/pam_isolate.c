@@ -89,7 +89,8 @@ static int refuse(pam_handle_t *pamh, const struct options *options, const struc
 	const char *user = NULL;
 
 	pam_get_user(pamh, &user, NULL);
-	pam_syslog(pamh, LOG_ERR, "login of %s %s: %s", user ? user : "nobody", options->ignore_errors ? "goes on without a sandbox (onerr=ignore)" : "refused",
+	pam_syslog(pamh, LOG_ERR, "login of %s %s: %s", user ? user : "nobody",
+		options->ignore_errors ? "goes on without a sandbox (onerr=ignore)" : "refused",
 		error_line(err, line, sizeof(line)));
 	/* Not PAM_IGNORE: a stack that has no other session module would refuse the login. */
 	if (options->ignore_errors)
@@ -184,8 +185,8 @@ static int leave(const struct session *session, struct error *err)
 }
 
 /* Asks for a sandbox and enters it. */
-static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size, const struct leader_home *home,
-	const struct client *helper, struct error *err)
+static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size,
+	const struct leader_home *home, const struct client *helper, struct error *err)
 {
 	struct client_answer answer;
 	int r = client_ask(helper, request, size, &answer, err);

@@ -32,8 +32,8 @@ int request_find_user(pam_handle_t *pamh, const struct passwd **ret_entry, struc
 	return 0;
 }
 
-int request_make(pam_handle_t *pamh, const struct passwd *entry, const char *policy, struct request **ret_request, size_t *ret_size,
-	struct error *err)
+int request_make(pam_handle_t *pamh, const struct passwd *entry, const char *policy, struct request **ret_request,
+	size_t *ret_size, struct error *err)
 {
 	AUTO_FREE struct request *request = NULL;
 	int r = identity_request(entry, &request, ret_size, err);

@@ -170,8 +170,8 @@ int policy_check_built(const struct policy_effective *effective, struct error *e
 /* The same for every value of the policy, whoever it is for. */
 int policy_check_all_built(const struct policy *policy, struct error *err);
 
-/* Takes an item of a POLICY_TYPE_DEVICE_LIMITS list apart: the device's path is its first *ret_path_length bytes; the number a second, UINT64_MAX for
- * infinity. */
+/* Takes an item of a POLICY_TYPE_DEVICE_LIMITS list apart: the device's path is its first *ret_path_length bytes; the number a
+ * second, UINT64_MAX for infinity. */
 void policy_split_device_limit(const char *item, size_t *ret_path_length, uint64_t *ret_number);
 
 /* Prints "Key=value   # file:line [section]" or "# default", a line each, in the order of the table. Keys that are not set are

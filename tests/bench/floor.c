@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The floor: the least system calls that give what a login gets from pam_isolate: the same six namespaces, the same mounts (helper/
- * mountns.c, helper/gatens.c), a group with the same limits in the same cgroup hierarchies (helper/cgroup_v1.c), and a tiny program
- * as its first process; and that take it away again. No policy, no checks, no record, no supervisor, and nobody joins.
+ * The floor: the least system calls that give what a login gets from pam_isolate: the same six namespaces, the same mounts
+ * (helper/ mountns.c, helper/gatens.c), a group with the same limits in the same cgroup hierarchies (helper/cgroup_v1.c), and a
+ * tiny program as its first process; and that take it away again. No policy, no checks, no record, no supervisor, and nobody
+ * joins.
  *
  *   floor [-m warm|lone] [-n RUNS] -g GATE -t TINY
  *
@@ -35,8 +36,19 @@
 enum step { CGROUP, LIMITS, TMPFS, CLONE, MAPS, ENTER, WAKE, VIEW, PROC, HOSTNAME, GATE, END, RMDIR, TOTAL, STEPS };
 
 static const char *const step_names[STEPS] = {
-	[CGROUP] = "cgroup", [LIMITS] = "limits", [TMPFS] = "tmpfs", [CLONE] = "clone", [MAPS] = "maps", [ENTER] = "enter", [WAKE] = "wake",
-	[VIEW] = "view", [PROC] = "proc", [HOSTNAME] = "hostname", [GATE] = "gate", [END] = "exec-exit-wait", [RMDIR] = "rmdir",
+	[CGROUP] = "cgroup",
+	[LIMITS] = "limits",
+	[TMPFS] = "tmpfs",
+	[CLONE] = "clone",
+	[MAPS] = "maps",
+	[ENTER] = "enter",
+	[WAKE] = "wake",
+	[VIEW] = "view",
+	[PROC] = "proc",
+	[HOSTNAME] = "hostname",
+	[GATE] = "gate",
+	[END] = "exec-exit-wait",
+	[RMDIR] = "rmdir",
 	[TOTAL] = "total",
 };
 
@@ -66,7 +78,10 @@ static const struct {
 	const char *target, *mode;
 	bool v1_only;
 } tmpfs[] = {
-	{ "/tmp", "1777", false }, { "/var/tmp", "1777", false }, { "/dev/shm", "1777", false }, { "/run/user", "0755", false },
+	{ "/tmp", "1777", false },
+	{ "/var/tmp", "1777", false },
+	{ "/dev/shm", "1777", false },
+	{ "/run/user", "0755", false },
 	{ CGROUP_ROOT, "0555", true },
 };
 
@@ -81,7 +96,7 @@ static struct floor {
 	size_t n_hierarchies;
 	char name[32]; /* of the groups */
 	int mounts[N_TMPFS];
-	int go[2];	 /* the child waits here for its maps */
+	int go[2];       /* the child waits here for its maps */
 	uint64_t *times; /* shared with the child: the end of each step */
 } plan;
 
@@ -153,7 +168,8 @@ static void prepare(const char *gate, const char *tiny)
 		die("mmap");
 }
 
-/* ---- one run ---------------------------------------------------------------------------------------------------------------- */
+/* ---- one run ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void done(enum step step)
 {
@@ -303,7 +319,8 @@ static void move_into_groups(pid_t pid)
 static pid_t start_first_process(void)
 {
 	struct clone_args args = {
-		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (plan.is_v2 ? CLONE_INTO_CGROUP : 0),
+		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC |
+			 (plan.is_v2 ? CLONE_INTO_CGROUP : 0),
 		.exit_signal = SIGCHLD,
 		.cgroup = plan.is_v2 ? (uint64_t)plan.hierarchies[0].group : 0,
 	};
@@ -370,11 +387,20 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "m:n:g:t:")) >= 0) {
 		switch (option) {
-		case 'm': mode = optarg; break;
-		case 'n': runs = atoi(optarg); break;
-		case 'g': gate = optarg; break;
-		case 't': tiny = optarg; break;
-		default: return 2;
+		case 'm':
+			mode = optarg;
+			break;
+		case 'n':
+			runs = atoi(optarg);
+			break;
+		case 'g':
+			gate = optarg;
+			break;
+		case 't':
+			tiny = optarg;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!gate || !tiny || runs < 1)

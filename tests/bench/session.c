@@ -4,9 +4,9 @@
  *
  *   session [-m warm|lone|apart] [-n RUNS] -u USER SERVICE...
  *
- * opens and closes one session after the other, the services taking turns, so that noise hits all of them. lone: after a pause; apart:
- * with a pause before the close too. The modules are loaded before the clock of "open" runs ("load": pam_start and pam_acct_mgmt).
- * One line per service and part: "session mode=warm service=… part=open median_us=… p95_us=… n=…".
+ * opens and closes one session after the other, the services taking turns, so that noise hits all of them. lone: after a pause;
+ * apart: with a pause before the close too. The modules are loaded before the clock of "open" runs ("load": pam_start and
+ * pam_acct_mgmt). One line per service and part: "session mode=warm service=… part=open median_us=… p95_us=… n=…".
  *
  *   session -k COUNT -x LIBEXECDIR -u USER SERVICE
  *
@@ -96,12 +96,14 @@ static void take_turns(char **services, int n_services, const char *user, const 
 		for (int part = 0; part < PARTS; part++) {
 			char prefix[256];
 
-			snprintf(prefix, sizeof(prefix), "session mode=%s service=%s part=%s", mode, services[j], part_names[part]);
+			snprintf(prefix, sizeof(prefix), "session mode=%s service=%s part=%s", mode, services[j],
+				part_names[part]);
 			series_print(&series[j][part], prefix);
 		}
 }
 
-/* ---- many at a time --------------------------------------------------------------------------------------------------------- */
+/* ---- many at a time ---------------------------------------------------------------------------------------------------------
+ */
 
 struct holder {
 	pid_t pid;
@@ -251,12 +253,23 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "m:n:k:x:u:")) >= 0) {
 		switch (option) {
-		case 'm': mode = optarg; break;
-		case 'n': runs = atoi(optarg); break;
-		case 'k': held = atoi(optarg); break;
-		case 'x': libexecdir = optarg; break;
-		case 'u': user = optarg; break;
-		default: return 2;
+		case 'm':
+			mode = optarg;
+			break;
+		case 'n':
+			runs = atoi(optarg);
+			break;
+		case 'k':
+			held = atoi(optarg);
+			break;
+		case 'x':
+			libexecdir = optarg;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (!user || optind == argc || argc - optind > SERVICES_MAX || (held > 0 && !libexecdir))

@@ -46,10 +46,17 @@ int main(int argc, char **argv)
 
 	while ((option = getopt(argc, argv, "+m:n:l:")) >= 0) {
 		switch (option) {
-		case 'm': mode = optarg; break;
-		case 'n': runs = atoi(optarg); break;
-		case 'l': label = optarg; break;
-		default: return 2;
+		case 'm':
+			mode = optarg;
+			break;
+		case 'n':
+			runs = atoi(optarg);
+			break;
+		case 'l':
+			label = optarg;
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (optind == argc || runs < 1)

@@ -50,7 +50,8 @@ double series_percentile(struct series *series, unsigned int percent)
 
 void series_print(struct series *series, const char *prefix)
 {
-	printf("%s median_us=%.1f p95_us=%.1f n=%zu\n", prefix, series_percentile(series, 50), series_percentile(series, 95), series->n);
+	printf("%s median_us=%.1f p95_us=%.1f n=%zu\n", prefix, series_percentile(series, 50), series_percentile(series, 95),
+		series->n);
 }
 
 void die(const char *what)

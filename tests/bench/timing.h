@@ -10,7 +10,8 @@
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t now_ns(void);
 
-/* Before each run of a lone series: 30 to 100 ms, so that caches, CPU clocks and RCU are as they are at one login now and then. */
+/* Before each run of a lone series: 30 to 100 ms, so that caches, CPU clocks and RCU are as they are at one login now and then.
+ */
 void lone_pause(void);
 
 /* One measured thing: its samples in nanoseconds. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The module in the real libpam, without a sandbox: what it says and returns when it cannot or need not do anything. Runs as any user; what
- * takes root is tried only as root. The lines for syslog are caught by a syslog(3) of our own, which libpam finds first.
+ * The module in the real libpam, without a sandbox: what it says and returns when it cannot or need not do anything. Runs as any
+ * user; what takes root is tried only as root. The lines for syslog are caught by a syslog(3) of our own, which libpam finds
+ * first.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -143,7 +144,8 @@ static void an_unknown_user_is_refused_by_name(void **state)
 	(void)state;
 	assert_int_equal(session("nosuchuser7", ""), PAM_USER_UNKNOWN);
 	assert_int_equal(n_logged, 1);
-	assert_non_null(strstr(logged, "login of nosuchuser7 refused: user: nosuchuser7 is not known: No such file or directory"));
+	assert_non_null(
+		strstr(logged, "login of nosuchuser7 refused: user: nosuchuser7 is not known: No such file or directory"));
 }
 
 static void an_unknown_argument_is_refused(void **state)

@@ -37,7 +37,8 @@ static int drop_all(void)
 	capng_clear(CAPNG_SELECT_ALL);
 	if (capng_get_caps_process() < 0)
 		return 2;
-	if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE || capng_have_capabilities(CAPNG_SELECT_BOUNDS) != CAPNG_NONE)
+	if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE ||
+		capng_have_capabilities(CAPNG_SELECT_BOUNDS) != CAPNG_NONE)
 		return 3;
 	return 0;
 }

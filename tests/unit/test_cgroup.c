@@ -168,7 +168,8 @@ static void limits_of_devices_have_each_versions_form(void **state)
 
 static void the_limit_of_a_device_is_found_in_its_line(void **state)
 {
-	const struct cgroup_device_limit limit = { .major = 8, .minor = 16, .number = 5 }, none = { .major = 8, .minor = 16, .number = UINT64_MAX };
+	const struct cgroup_device_limit limit = { .major = 8, .minor = 16, .number = 5 },
+					 none = { .major = 8, .minor = 16, .number = UINT64_MAX };
 	const struct cgroup_setting setting = { .word = "rbps", .format = NULL };
 	char text[] = "8:1 rbps=1 wbps=max\n8:16 rbps=5 wbps=15\n8:160 rbps=7";
 	const char *line = cgroup_device_line(&limit, text);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A kernel that lacks what a sandbox needs, or refuses it: each system call of the mounts is made to fail in turn (ld --wrap), and each
- * failure must come out as an error that names step and object, with no fd left open.
+ * A kernel that lacks what a sandbox needs, or refuses it: each system call of the mounts is made to fail in turn (ld --wrap),
+ * and each failure must come out as an error that names step and object, with no fd left open.
  */
 #include "helper/gatens.h"
 #include "helper/mountns.h"
@@ -112,7 +112,13 @@ static int count_fds(void)
 }
 
 static const struct mountns_options all = {
-	.userns = true, .private_pids = true, .private_ipc = true, .private_tmp = true, .cgroup2 = true, .uid = 1000, .gid = 1000,
+	.userns = true,
+	.private_pids = true,
+	.private_ipc = true,
+	.private_tmp = true,
+	.cgroup2 = true,
+	.uid = 1000,
+	.gid = 1000,
 };
 
 static int prepare(struct error *err)
@@ -185,7 +191,8 @@ static void a_kernel_without_the_mount_calls_is_named_with_its_object(void **sta
 	assert_string_equal(error_line(&err, line, sizeof(line)), "mount: tmpfs for /tmp: Function not implemented");
 	calls = 0;
 	assert_int_equal(build(&err), -ENOSYS);
-	assert_string_equal(error_line(&err, line, sizeof(line)), "mount: change all mounts of the sandbox: Function not implemented");
+	assert_string_equal(
+		error_line(&err, line, sizeof(line)), "mount: change all mounts of the sandbox: Function not implemented");
 }
 
 static void a_gate_that_is_not_installed_refuses_the_login(void **state)

@@ -29,8 +29,16 @@ static int set_up(void **state)
 	(void)state;
 	memset(&message, 0, sizeof(message));
 	message.request = (struct request){
-		.magic = PROTOCOL_MAGIC, .kind = REQUEST_OPEN, .uid = 1000, .gid = 1000, .n_groups = 1,
-		.id = "0c606776-6c96-4ef6-a13b-55cb7d2b05b7", .user = "alice", .service = "sshd", .tty = "ssh", .shell = "/bin/bash",
+		.magic = PROTOCOL_MAGIC,
+		.kind = REQUEST_OPEN,
+		.uid = 1000,
+		.gid = 1000,
+		.n_groups = 1,
+		.id = "0c606776-6c96-4ef6-a13b-55cb7d2b05b7",
+		.user = "alice",
+		.service = "sshd",
+		.tty = "ssh",
+		.shell = "/bin/bash",
 	};
 	groups()[0] = (struct request_group){ .gid = 1000, .name = "alice" };
 	return 0;

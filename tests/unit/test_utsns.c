@@ -11,7 +11,11 @@
 #include <cmocka.h>
 
 static const struct hostname_words words = {
-	.user = "alice", .uid = 1000, .group = "students", .host = "big", .id = "0c606776-6c96-4ef6-a13b-55cb7d2b05b7",
+	.user = "alice",
+	.uid = 1000,
+	.group = "students",
+	.host = "big",
+	.id = "0c606776-6c96-4ef6-a13b-55cb7d2b05b7",
 };
 
 static void assert_expands(const char *template, const char *expected)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Executed by root instead of isolate-helper, if root can be led to it: writes its ids to a directory that only root can write to. */
+/* Executed by root instead of isolate-helper, if root can be led to it: writes its ids to a directory that only root can write
+ * to. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>

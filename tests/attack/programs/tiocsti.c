@@ -39,7 +39,10 @@ static void type_compat(int fd)
 	if (low == MAP_FAILED)
 		return;
 	*low = '#';
-	__asm__ volatile("int $0x80" : "+a"(result) : "b"((long)fd), "c"((long)TIOCSTI), "d"(low) : "memory", "r8", "r9", "r10", "r11");
+	__asm__ volatile("int $0x80"
+			 : "+a"(result)
+			 : "b"((long)fd), "c"((long)TIOCSTI), "d"(low)
+			 : "memory", "r8", "r9", "r10", "r11");
 	tell("int80", result, (int)-result);
 }
 #endif
