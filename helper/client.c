@@ -7,7 +7,6 @@
 #include "lib/syscalls.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -104,32 +103,14 @@ static int connect_supervisor(const char *id, int *ret_socket)
 	return 0;
 }
 
-/*
- * The process behind a connected socket. It was alive when the connection was made, but may have ended since, and its pid be
- * another's: then the connection is reset, which is looked at after the pidfd is there.
- */
-static int open_peer(int socket)
-{
-	struct pollfd state = { .fd = socket };
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	AUTO_CLOSE int pidfd = -1;
-
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return -errno;
-	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
-	if (pidfd < 0 || poll(&state, 1, 0) != 0)
-		return -ESRCH;
-	return take_fd(&pidfd);
-}
-
 int client_reach(const char *id, struct client *ret_client, struct error *err)
 {
 	AUTO_CLOSE int socket = -1;
 	int r = connect_supervisor(id, &socket);
+	pid_t pid;
 
 	if (r >= 0)
-		r = open_peer(socket);
+		r = open_peer(socket, &pid);
 	if (r == -ECONNREFUSED || r == -ENOENT || r == -ESRCH)
 		return error_set(err, ESRCH, "close", "session %s has no supervisor", id);
 	if (r < 0)

@@ -13,12 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -78,22 +76,16 @@ static void lift_limits(void)
 	}
 }
 
-/* The leader is who made our socket. The socket is still open on its side after pidfd_open: so it has not ended, and the pid is
- * its. */
+/* The leader is who made our socket. */
 static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
-	struct pollfd state = { .fd = HELPER_SOCKET_FD };
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-	AUTO_CLOSE int pidfd = -1;
+	int pidfd = open_peer(HELPER_SOCKET_FD, ret_pid);
 
-	if (getsockopt(HELPER_SOCKET_FD, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return error_set(err, errno, "helper", "who is asking");
-	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
-	if (pidfd < 0 || poll(&state, 1, 0) != 0)
+	if (pidfd == -ESRCH)
 		return error_set(err, ESRCH, "helper", "the leader has ended, or is in a PID namespace below ours");
-	*ret_pid = peer.pid;
-	*ret_pidfd = take_fd(&pidfd);
+	if (pidfd < 0)
+		return error_set(err, -pidfd, "helper", "who is asking");
+	*ret_pidfd = pidfd;
 	return 0;
 }
 

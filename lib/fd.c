@@ -173,6 +173,22 @@ ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE
 	return received;
 }
 
+int open_peer(int socket, pid_t *ret_pid)
+{
+	struct pollfd state = { .fd = socket };
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	AUTO_CLOSE int pidfd = -1;
+
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
+	if (pidfd < 0 || poll(&state, 1, 0) != 0)
+		return -ESRCH;
+	*ret_pid = peer.pid;
+	return take_fd(&pidfd);
+}
+
 static int64_t now_milliseconds(void)
 {
 	struct timespec now;

@@ -35,6 +35,13 @@ int send_message(int socket, const void *data, size_t size, const int *fds, size
  * number of fds that is larger (no fd is kept then). */
 ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE_FDS_MAX], size_t *ret_n_fds);
 
+/*
+ * Opens a pidfd of the process at the other end of a connected socket (SO_PEERCRED). That end is still
+ * there after pidfd_open(2): so the process has not ended, and its pid is no other's. *ret_pid is its pid in our PID namespace.
+ * Returns the fd, or -ESRCH when it has ended or has no pid here, or another negative errno.
+ */
+int open_peer(int socket, pid_t *ret_pid);
+
 /* Waits for fd to become readable (POLLIN or POLLHUP), milliseconds at most (-1: for ever), through any EINTR. 0, -ETIMEDOUT,
  * or a negative errno. */
 int wait_readable(int fd, int milliseconds);

@@ -455,6 +455,20 @@ static void waiting_goes_on_through_signals_until_its_time_is_over(void **state)
 
 #define fd_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void the_process_at_the_other_end_is_found_while_it_has_that_end(void **state)
+{
+	struct fixture *fixture = *state;
+	pid_t pid = 0;
+	AUTO_CLOSE int pidfd = open_peer(fixture->pair[0], &pid);
+
+	assert_true(pidfd >= 0);
+	assert_int_equal(pid, getpid());
+	cleanup_close(&fixture->pair[1]);
+	pid = 0;
+	assert_int_equal(open_peer(fixture->pair[0], &pid), -ESRCH);
+	assert_int_equal(pid, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -479,6 +493,7 @@ int main(void)
 		fd_test(sending_to_nobody_raises_no_signal),
 		fd_test(receiving_says_why_it_failed),
 		fd_test(waiting_ends_with_data_or_with_the_other_end),
+		fd_test(the_process_at_the_other_end_is_found_while_it_has_that_end),
 		fd_test(waiting_ends_well_when_the_other_end_left_without_reading),
 		cmocka_unit_test(waiting_for_a_closed_fd_is_an_error),
 		fd_test(waiting_goes_on_through_signals_until_its_time_is_over),
