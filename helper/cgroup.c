@@ -431,43 +431,79 @@ int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *er
 	return result;
 }
 
-/* Signals each process of the group once. Returns how many there were, or a negative errno. */
-static int kill_each(int root, const char *path, pid_t leader)
+int cgroup_open_file(const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file, int flags)
 {
-	char name[128];
-	AUTO_FCLOSE FILE *file = NULL;
-	int fd, n = 0, pid;
+	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, controller);
+	int length = (int)strlen(cgroup->path), fd;
+	char name[sizeof(cgroup->path) + 64];
 
-	snprintf(name, sizeof(name), "%s/cgroup.procs", path + 1);
-	fd = openat(root, name, O_RDONLY | O_CLOEXEC);
+	if (!hierarchy)
+		return -ENOENT;
+	/* The user's group is the one above. */
+	if (level == CGROUP_USER)
+		length = (int)(strrchr(cgroup->path, '/') - cgroup->path);
+	snprintf(name, sizeof(name), ".%.*s/%s", length, cgroup->path, file);
+	fd = openat(hierarchy->root, name, flags | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+ssize_t cgroup_read_file(
+	const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file, char *buffer, size_t size)
+{
+	AUTO_CLOSE int fd = cgroup_open_file(cgroup, level, controller, file, O_RDONLY);
+
+	return fd < 0 ? fd : read_fd(fd, buffer, size);
+}
+
+int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data)
+{
+	AUTO_CLOSE int fd = cgroup_open_file(cgroup, CGROUP_SANDBOX, "pids", "cgroup.procs", O_RDONLY);
+	AUTO_FCLOSE FILE *file = NULL;
+	int n = 0, pid;
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
+	if (!file)
 		return -ENOMEM;
-	}
-	while (fscanf(file, "%d", &pid) == 1)
-		if (pid > 0 && pid != leader && pid != getpid()) {
-			kill(pid, SIGKILL);
-			n++;
-		}
+	fd = -1;
+	for (; fscanf(file, "%d", &pid) == 1; n++)
+		function(pid, data);
 	return n;
+}
+
+struct others {
+	pid_t leader;
+	int n;
+};
+
+static void kill_other(pid_t pid, void *data)
+{
+	struct others *others = data;
+
+	if (pid <= 0 || pid == others->leader || pid == getpid())
+		return;
+	kill(pid, SIGKILL);
+	others->n++;
 }
 
 /* In a group of systemd's the leader stays, and so do we: neither cgroup.kill nor the freezer can be used. A pass kills all that
  * there are; what was forked meanwhile is found by the next. */
 static int kill_others(const struct cgroup *cgroup, pid_t leader)
 {
-	const struct cgroup_hierarchy *hierarchy = cgroup_hierarchy_of(cgroup, "pids");
-	int n = hierarchy ? 1 : -ENOTSUP;
+	struct others others = { .leader = leader, .n = 1 };
 
-	for (int passes = 0; n > 0 && passes < KILL_PASSES; passes++) {
-		n = kill_each(hierarchy->root, cgroup->path, leader);
-		if (n > 0)
+	for (int passes = 0; others.n > 0 && passes < KILL_PASSES; passes++) {
+		int r;
+
+		others.n = 0;
+		r = cgroup_each_process(cgroup, kill_other, &others);
+		if (r < 0)
+			return r;
+		if (others.n > 0)
 			poll(NULL, 0, 1);
 	}
-	return n > 0 ? -EBUSY : n;
+	return others.n > 0 ? -EBUSY : 0;
 }
 
 int cgroup_kill(const struct cgroup *cgroup, pid_t leader, struct error *err)

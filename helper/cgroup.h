@@ -69,6 +69,21 @@ int cgroup_kill(const struct cgroup *cgroup, pid_t leader, struct error *err);
  * them: call it again. Done twice, it does nothing. */
 int cgroup_remove(struct cgroup *cgroup, int lock, struct error *err);
 
+/* Whose limits a group carries. */
+enum cgroup_level { CGROUP_SANDBOX, CGROUP_USER };
+
+/* Opens file of the group that carries the limits of level, in the hierarchy of controller. Returns an fd, O_CLOEXEC, or a
+ * negative errno: -ENOENT where there is no such controller, group or file. */
+int cgroup_open_file(const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file, int flags);
+
+/* Reads such a file as read_file_at() does. */
+ssize_t cgroup_read_file(const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file,
+	char *buffer, size_t size);
+
+/* Calls function for each process of the sandbox's group, the leader and whoever else is in there too. Returns how many there
+ * were, or a negative errno. */
+int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data);
+
 /* Closes the fds. */
 void cgroup_release(struct cgroup *cgroup);
 

@@ -39,17 +39,14 @@ int write_file_at(int dirfd, const char *path, const char *text)
 	return (size_t)written == length ? 0 : -EIO;
 }
 
-ssize_t read_file_at(int dirfd, const char *path, char *buffer, size_t size)
+ssize_t read_fd(int fd, char *buffer, size_t size)
 {
-	AUTO_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 	size_t length = 0;
 
-	if (fd < 0)
-		return -errno;
 	if (size == 0)
 		return -E2BIG;
 	for (;;) {
-		ssize_t n = read(fd, buffer + length, size - length);
+		ssize_t n = pread(fd, buffer + length, size - length, (off_t)length);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -65,6 +62,13 @@ ssize_t read_file_at(int dirfd, const char *path, char *buffer, size_t size)
 		length--;
 	buffer[length] = '\0';
 	return (ssize_t)length;
+}
+
+ssize_t read_file_at(int dirfd, const char *path, char *buffer, size_t size)
+{
+	AUTO_CLOSE int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : read_fd(fd, buffer, size);
 }
 
 int ensure_standard_fds(void)

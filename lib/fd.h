@@ -21,6 +21,9 @@ int write_file_at(int dirfd, const char *path, const char *text);
  * or a negative errno: -E2BIG when it does not fit. */
 ssize_t read_file_at(int dirfd, const char *path, char *buffer, size_t size);
 
+/* The same for an open file that can be read from any place (pread(2)), from its beginning. */
+ssize_t read_fd(int fd, char *buffer, size_t size);
+
 /* Opens /dev/null on each of fds 0, 1 and 2 that is closed, so that no later fd becomes one of them. 0 or a negative errno. */
 int ensure_standard_fds(void);
 
