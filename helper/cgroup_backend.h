@@ -2,7 +2,7 @@
 #ifndef ISOLATE_HELPER_CGROUP_BACKEND_H
 #define ISOLATE_HELPER_CGROUP_BACKEND_H
 
-/* What differs between the cgroup versions: between cgroup.c and cgroup_v1.c, cgroup_v2.c only. */
+/* What differs between the cgroup versions: between cgroup.c, account.c and cgroup_v1.c, cgroup_v2.c only. */
 
 #include "helper/cgroup.h"
 #include "helper/cgroup_device.h"
@@ -21,10 +21,29 @@ struct cgroup_setting {
 	const char *word;
 };
 
+/* How a number stands in its file. */
+enum cgroup_counter_form {
+	CGROUP_NUMBER,  /* alone */
+	CGROUP_KEYED,   /* in the line "key number" */
+	CGROUP_DEVICES, /* in lines for each device, after key wherever that is: their sum */
+};
+
+/* A number of struct account, and where it is counted. Of several rows for one member the first that tells counts. */
+struct cgroup_counter {
+	size_t offset; /* in struct account */
+	const char *controller;
+	const char *file;
+	enum cgroup_counter_form form;
+	const char *key;  /* NULL: CGROUP_NUMBER has none */
+	uint64_t divisor; /* how many of the file's unit are one of ours */
+};
+
 struct cgroup_backend {
 	const char *name; /* as `isolatectl list` and the record have it */
 	const struct cgroup_setting *settings;
 	size_t n_settings;
+	const struct cgroup_counter *counters;
+	size_t n_counters;
 	/* What is written for the limit of one device, and whether line, of the file, says the same. */
 	void (*format_device)(
 		const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char text[CGROUP_VALUE_MAX]);

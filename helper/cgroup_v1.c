@@ -3,6 +3,7 @@
  * kernel. */
 #include "helper/cgroup_backend.h"
 
+#include "helper/account.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -102,6 +103,22 @@ static const struct cgroup_setting settings[] = {
 	{ POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.write_bps_device"), .format = NULL },
 	{ POLICY_IO_READ_IOPS_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.read_iops_device"), .format = NULL },
 	{ POLICY_IO_WRITE_IOPS_MAX, POLICY_KEYS, "blkio", FILES("blkio.throttle.write_iops_device"), .format = NULL },
+};
+
+#define NUMBER(member) offsetof(struct account, member)
+
+/* Times are nanoseconds. cpuacct may be mounted together with cpu, and goes by that name then: see is_open(). */
+static const struct cgroup_counter counters[] = {
+	{ NUMBER(cpu_user_us), "cpuacct", "cpuacct.usage_user", CGROUP_NUMBER, NULL, 1000 },
+	{ NUMBER(cpu_user_us), "cpu", "cpuacct.usage_user", CGROUP_NUMBER, NULL, 1000 },
+	{ NUMBER(cpu_system_us), "cpuacct", "cpuacct.usage_sys", CGROUP_NUMBER, NULL, 1000 },
+	{ NUMBER(cpu_system_us), "cpu", "cpuacct.usage_sys", CGROUP_NUMBER, NULL, 1000 },
+	{ NUMBER(cpu_throttled_us), "cpu", "cpu.stat", CGROUP_KEYED, "throttled_time", 1000 },
+	{ NUMBER(memory_peak), "memory", "memory.max_usage_in_bytes", CGROUP_NUMBER, NULL, 1 },
+	{ NUMBER(tasks_peak), "pids", "pids.peak", CGROUP_NUMBER, NULL, 1 },
+	{ NUMBER(io_read), "blkio", "blkio.throttle.io_service_bytes_recursive", CGROUP_DEVICES, " Read ", 1 },
+	{ NUMBER(io_written), "blkio", "blkio.throttle.io_service_bytes_recursive", CGROUP_DEVICES, " Write ", 1 },
+	{ NUMBER(oom_kills), "memory", "memory.oom_control", CGROUP_KEYED, "oom_kill", 1 },
 };
 
 /* 0 takes a limit away. */
@@ -256,6 +273,8 @@ const struct cgroup_backend cgroup_backend_v1 = {
 	.name = "v1",
 	.settings = settings,
 	.n_settings = ARRAY_SIZE(settings),
+	.counters = counters,
+	.n_counters = ARRAY_SIZE(counters),
 	.format_device = format_device,
 	.has_device = has_device,
 	.open_hierarchies = open_hierarchies,

@@ -2,6 +2,7 @@
 /* cgroup v2 without systemd: the groups are ours to make. Documentation/admin-guide/cgroup-v2.rst of the kernel. */
 #include "helper/cgroup_backend.h"
 
+#include "helper/account.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -43,6 +44,19 @@ static const struct cgroup_setting settings[] = {
 	{ POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "wbps" },
 	{ POLICY_IO_READ_IOPS_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "riops" },
 	{ POLICY_IO_WRITE_IOPS_MAX, POLICY_KEYS, "io", FILES("io.max"), .word = "wiops" },
+};
+
+#define NUMBER(member) offsetof(struct account, member)
+
+static const struct cgroup_counter counters[] = {
+	{ NUMBER(cpu_user_us), "cpu", "cpu.stat", CGROUP_KEYED, "user_usec", 1 },
+	{ NUMBER(cpu_system_us), "cpu", "cpu.stat", CGROUP_KEYED, "system_usec", 1 },
+	{ NUMBER(cpu_throttled_us), "cpu", "cpu.stat", CGROUP_KEYED, "throttled_usec", 1 },
+	{ NUMBER(memory_peak), "memory", "memory.peak", CGROUP_NUMBER, NULL, 1 },
+	{ NUMBER(tasks_peak), "pids", "pids.peak", CGROUP_NUMBER, NULL, 1 },
+	{ NUMBER(io_read), "io", "io.stat", CGROUP_DEVICES, " rbytes=", 1 },
+	{ NUMBER(io_written), "io", "io.stat", CGROUP_DEVICES, " wbytes=", 1 },
+	{ NUMBER(oom_kills), "memory", "memory.events", CGROUP_KEYED, "oom_kill", 1 },
 };
 
 static bool has_word(const char *words, const char *word)
@@ -145,6 +159,8 @@ const struct cgroup_backend cgroup_backend_v2 = {
 	.name = "v2",
 	.settings = settings,
 	.n_settings = ARRAY_SIZE(settings),
+	.counters = counters,
+	.n_counters = ARRAY_SIZE(counters),
 	.format_device = format_device,
 	.has_device = has_device,
 	.open_hierarchies = open_hierarchies,
