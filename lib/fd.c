@@ -2,6 +2,7 @@
 #include "lib/fd.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/syscalls.h"
 
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 int open_resolved(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -193,21 +193,13 @@ int open_peer(int socket, pid_t *ret_pid)
 	return take_fd(&pidfd);
 }
 
-static int64_t now_milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int wait_readable(int fd, int milliseconds)
 {
-	int64_t deadline = now_milliseconds() + milliseconds;
+	int64_t deadline = clock_milliseconds() + milliseconds;
 	struct pollfd item = { .fd = fd, .events = POLLIN };
 
 	for (;;) {
-		int64_t left = milliseconds < 0 ? -1 : deadline - now_milliseconds();
+		int64_t left = milliseconds < 0 ? -1 : deadline - clock_milliseconds();
 		int n;
 
 		if (milliseconds >= 0 && left < 0)
