@@ -153,12 +153,15 @@ static void add_session(struct fields *fields, const struct account_session *ses
 {
 	uint64_t milliseconds = session->duration_us / 1000;
 
-	add(fields, FIELD_PREFIX "SESSION", "%s", session->id);
+	if (session->id)
+		add(fields, FIELD_PREFIX "SESSION", "%s", session->id);
 	add(fields, FIELD_PREFIX "SANDBOX", "%s", session->sandbox);
 	add(fields, FIELD_PREFIX "USER", "%s", session->user);
 	add(fields, FIELD_PREFIX "UID", "%u", session->uid);
-	add(fields, FIELD_PREFIX "SERVICE", "%s", session->service);
-	add(fields, FIELD_PREFIX "TTY", "%s", session->tty);
+	if (session->id) {
+		add(fields, FIELD_PREFIX "SERVICE", "%s", session->service);
+		add(fields, FIELD_PREFIX "TTY", "%s", session->tty);
+	}
 	add(fields, FIELD_PREFIX "DURATION", "%" PRIu64 ".%03" PRIu64, milliseconds / 1000, milliseconds % 1000);
 }
 
@@ -221,9 +224,9 @@ static void put_value(struct line *line, const char *value)
 		put(line, '"');
 }
 
-static void put_all(struct line *line, const struct fields *fields)
+static void put_all(struct line *line, const char *words, const struct fields *fields)
 {
-	for (const char *words = "session ended:"; *words; words++)
+	for (; *words; words++)
 		put(line, *words);
 	for (size_t i = 0; i < fields->n; i++) {
 		put(line, ' ');
@@ -240,6 +243,6 @@ void account_log(const struct account_session *session, const struct account *ac
 	add_session(&fields, session);
 	if (account)
 		add_account(&fields, account);
-	put_all(&line, &fields);
+	put_all(&line, session->id ? "session ended:" : "sandbox ended:", &fields);
 	journal_log(LOG_INFO, line.text, fields.field, fields.n);
 }

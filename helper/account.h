@@ -27,7 +27,8 @@ struct account {
 
 /* Who was there, and for how long. Nothing is required of the texts: see account_log(). */
 struct account_session {
-	const char *id, *sandbox, *user, *service, *tty;
+	const char *id; /* NULL: it is about the sandbox that several sessions shared; then there is no service and tty either */
+	const char *sandbox, *user, *service, *tty;
 	uid_t uid;
 	uint64_t duration_us;
 };
@@ -44,7 +45,7 @@ void account_read(const struct cgroup *cgroup, struct account *ret_account);
  *
  * as one line and in this order, with the fields ISOLATE_SESSION to ISOLATE_OOM_KILLS. Seconds have three decimals in duration,
  * six elsewhere. An unknown number is left out, of the line and of the fields. account is NULL for a session whose sandbox other
- * sessions share: then duration is the last.
+ * sessions share: then duration is the last, and in the end a line "sandbox ended: sandbox=ID user=..." has the numbers.
  *
  * In all texts control characters become '?', and after 255 bytes they are cut. In the line a text stands as it is when it is
  * one or more of the visible characters of ASCII but '=', '"', '\'' and '\\'. Any other, an empty one and one that is not ASCII

@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +17,6 @@
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
 
-#define TOP "isolate"
 #define KILL_PASSES 1000
 
 static int open_dir_at(int dirfd, const char *name)
@@ -222,7 +222,7 @@ static int make_group(const struct cgroup *cgroup, const struct policy_effective
 static int make_in_hierarchy(const struct cgroup *cgroup, struct cgroup_hierarchy *hierarchy,
 	const struct policy_effective *effective, const char *uid, const char *id, struct error *err)
 {
-	AUTO_CLOSE int top = make_group(cgroup, effective, hierarchy->root, TOP, false, err);
+	AUTO_CLOSE int top = make_group(cgroup, effective, hierarchy->root, CGROUP_TOP, false, err);
 	AUTO_CLOSE int user = top < 0 ? top : make_group(cgroup, effective, top, uid, false, err);
 	int r = user < 0 ? user : write_limits(cgroup, hierarchy, user, true, effective, err);
 
@@ -255,14 +255,25 @@ static void start(struct cgroup *cgroup, bool is_v2)
 		cgroup->hierarchies[i].root = cgroup->hierarchies[i].session = -1;
 }
 
-static int read_home(pid_t leader, struct cgroup *cgroup, struct error *err)
+int cgroup_read_home(pid_t leader, char **ret_home, struct error *err)
 {
-	char path[32];
+	char path[32], text[4096], *home;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", leader);
-	n = read_file_at(AT_FDCWD, path, cgroup->home, sizeof(cgroup->home));
-	return n < 0 ? error_set(err, (int)-n, "cgroup", "%s", path) : 0;
+	n = read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (n < 0)
+		return error_set(err, (int)-n, "cgroup", "%s", path);
+	home = strdup(text);
+	if (!home)
+		return error_set(err, ENOMEM, "cgroup", "%s", path);
+	*ret_home = home;
+	return 0;
+}
+
+void cgroup_guess_path(const struct cgroup_login *login, char path[CGROUP_PATH_MAX])
+{
+	snprintf(path, CGROUP_PATH_MAX, "/" CGROUP_TOP "/%u/%s", login->uid, login->id);
 }
 
 static int make_all(struct cgroup *cgroup, const struct policy_effective *effective, uid_t uid, const char *id, struct error *err)
@@ -276,24 +287,24 @@ static int make_all(struct cgroup *cgroup, const struct policy_effective *effect
 	return r;
 }
 
-static int make_ours(
-	const struct policy_effective *effective, uid_t uid, const char *id, int lock, struct cgroup *cgroup, struct error *err)
+static int make_ours(const struct policy_effective *effective, const struct cgroup_login *login, int lock, struct cgroup *cgroup,
+	struct error *err)
 {
 	int r;
 
-	snprintf(cgroup->path, sizeof(cgroup->path), "/" TOP "/%u/%s", uid, id);
+	cgroup_guess_path(login, cgroup->path);
 	r = cgroup->backend->open_hierarchies(effective, cgroup, err);
 	if (r < 0)
 		return r;
 	/* Another login of the user may be ending: its helper must not remove his group between our two mkdirs. */
 	flock(lock, LOCK_EX);
-	r = make_all(cgroup, effective, uid, id, err);
+	r = make_all(cgroup, effective, login->uid, login->id, err);
 	flock(lock, LOCK_UN);
 	return r;
 }
 
-int cgroup_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, int lock,
-	struct cgroup *ret_cgroup, struct error *err)
+int cgroup_make(const struct policy_effective *effective, const struct cgroup_login *login, int lock, struct cgroup *ret_cgroup,
+	struct cgroup_stay *stay, struct error *err)
 {
 	struct cgroup cgroup;
 	int r = cgroup_is_v2(err);
@@ -301,13 +312,14 @@ int cgroup_make(const struct policy_effective *effective, uid_t uid, const char 
 	if (r < 0)
 		return r;
 	start(&cgroup, r > 0);
-	r = read_home(leader, &cgroup, err);
-	if (r >= 0 && cgroup_systemd_runs())
-		r = cgroup_systemd_make(effective, uid, id, leader, &cgroup, err);
-	else if (r >= 0)
-		r = make_ours(effective, uid, id, lock, &cgroup, err);
+	if (cgroup_systemd_runs())
+		r = cgroup_systemd_make(effective, login, &cgroup, stay, err);
+	else {
+		r = make_ours(effective, login, lock, &cgroup, err);
+		memcpy(stay->path, cgroup.path, sizeof(stay->path));
+	}
 	if (r < 0) {
-		cgroup_send_home(&cgroup, leader, NULL);
+		cgroup_send_home(&cgroup, stay->home, login->leader, NULL);
 		cgroup_remove(&cgroup, lock, NULL);
 		cgroup_release(&cgroup);
 		return r;
@@ -316,7 +328,9 @@ int cgroup_make(const struct policy_effective *effective, uid_t uid, const char 
 	return 0;
 }
 
-int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err)
+/* effective: for the hierarchies that it needs; NULL: all. */
+static int find(const char *path, enum cgroup_owner owner, const struct policy_effective *effective, struct cgroup *ret_cgroup,
+	struct error *err)
 {
 	struct cgroup cgroup;
 	int r = cgroup_is_v2(err);
@@ -326,8 +340,7 @@ int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, str
 	start(&cgroup, r > 0);
 	cgroup.owner = owner;
 	snprintf(cgroup.path, sizeof(cgroup.path), "%s", path);
-	snprintf(cgroup.home, sizeof(cgroup.home), "%s", home);
-	r = cgroup.backend->open_hierarchies(NULL, &cgroup, err);
+	r = cgroup.backend->open_hierarchies(effective, &cgroup, err);
 	for (size_t i = 0; i < cgroup.n_hierarchies && r >= 0; i++) {
 		cgroup.hierarchies[i].session = open_dir_at(cgroup.hierarchies[i].root, path + 1);
 		if (cgroup.hierarchies[i].session < 0 && cgroup.hierarchies[i].session != -ENOENT)
@@ -341,6 +354,58 @@ int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, str
 	return 0;
 }
 
+int cgroup_find(const char *path, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err)
+{
+	return find(path, owner, NULL, ret_cgroup, err);
+}
+
+/* Both groups exist, and are in use. */
+static int write_all_limits(const struct cgroup *cgroup, const struct policy_effective *effective, struct error *err)
+{
+	int r = check_controllers(cgroup, effective, err);
+
+	for (size_t i = 0; i < cgroup->n_hierarchies && r >= 0; i++) {
+		const struct cgroup_hierarchy *hierarchy = &cgroup->hierarchies[i];
+		AUTO_CLOSE int user = hierarchy->session < 0 ? -1 : open_dir_at(hierarchy->session, "..");
+		AUTO_CLOSE int top = user < 0 ? -1 : open_dir_at(user, "..");
+
+		/* The running sandbox is not in the hierarchies that only the new policy needs. */
+		if (top < 0)
+			return error_set(
+				err, ENOTSUP, "cgroup", "the running sandbox is not in the %s hierarchy", hierarchy->controller);
+		r = cgroup->backend->prepare_group(cgroup, effective, user, top, err);
+		if (r >= 0)
+			r = cgroup->backend->prepare_group(cgroup, effective, hierarchy->session, user, err);
+		if (r >= 0)
+			r = write_limits(cgroup, hierarchy, user, true, effective, err);
+		if (r >= 0)
+			r = write_limits(cgroup, hierarchy, hierarchy->session, false, effective, err);
+	}
+	return r;
+}
+
+int cgroup_update(const struct policy_effective *effective, const char *path, struct error *err)
+{
+	struct cgroup cgroup;
+	int r;
+
+	if (cgroup_systemd_runs())
+		return 0;
+	r = find(path, CGROUP_OURS, effective, &cgroup, err);
+	if (r < 0)
+		return r;
+	r = write_all_limits(&cgroup, effective, err);
+	cgroup_release(&cgroup);
+	return r;
+}
+
+int cgroup_join(const struct policy_effective *effective, const struct cgroup_login *login, const char *path,
+	struct cgroup_stay *stay, struct error *err)
+{
+	snprintf(stay->path, sizeof(stay->path), "%s", path);
+	return cgroup_systemd_runs() ? cgroup_systemd_join(effective, login, path, stay, err) : 0;
+}
+
 static int move_to(int group, const char *name, pid_t pid)
 {
 	char text[16];
@@ -349,16 +414,14 @@ static int move_to(int group, const char *name, pid_t pid)
 	return write_file_at(group, name, text);
 }
 
-int cgroup_enter(const struct cgroup *cgroup, pid_t leader, struct error *err)
+int cgroup_enter(const struct cgroup *cgroup, pid_t pid, struct error *err)
 {
 	/* systemd has moved the leader and the helper, whose children are in the scope, too. */
 	if (cgroup->owner != CGROUP_OURS)
 		return 0;
 	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
-		int r = move_to(cgroup->hierarchies[i].session, "cgroup.procs", 0);
+		int r = move_to(cgroup->hierarchies[i].session, "cgroup.procs", pid);
 
-		if (r >= 0)
-			r = move_to(cgroup->hierarchies[i].session, "cgroup.procs", leader);
 		if (r < 0)
 			return error_set(err, -r, "cgroup", "move the login into %s of %s", cgroup->path,
 				cgroup->hierarchies[i].controller);
@@ -408,22 +471,20 @@ static int home_path(const char *home, const char *controller, char *path, size_
 	return -ENOENT;
 }
 
-int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *err)
+int cgroup_send_home(const struct cgroup *cgroup, const char *home, pid_t pid, struct error *err)
 {
 	int result = 0;
 
-	if (cgroup->owner == CGROUP_OF_SESSION)
-		return 0;
-	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
+	for (size_t i = 0; home && i < cgroup->n_hierarchies; i++) {
 		const struct cgroup_hierarchy *hierarchy = &cgroup->hierarchies[i];
-		char path[4096];
+		char path[4096] = "";
 		AUTO_CLOSE int group = -1;
-		int r = home_path(cgroup->home, hierarchy->controller, path, sizeof(path));
+		int r = home_path(home, hierarchy->controller, path, sizeof(path));
 
 		if (r >= 0)
 			r = group = open_dir_at(hierarchy->root, path);
 		if (r >= 0)
-			r = move_to(group, "cgroup.procs", leader);
+			r = move_to(group, "cgroup.procs", pid);
 		/* Go on with the others: a leader that is half home is better off than one that is not. */
 		if (r < 0 && r != -ESRCH)
 			result = error_set(err, -r, "cgroup", "bring the login back to %s of %s", path, hierarchy->controller);
@@ -438,6 +499,8 @@ int cgroup_open_file(const struct cgroup *cgroup, enum cgroup_level level, const
 	char name[sizeof(cgroup->path) + 64];
 
 	if (!hierarchy)
+		return -ENOENT;
+	if (level == CGROUP_USER && cgroup->is_users)
 		return -ENOENT;
 	/* The user's group is the one above. */
 	if (level == CGROUP_USER)
@@ -455,14 +518,15 @@ ssize_t cgroup_read_file(
 	return fd < 0 ? fd : read_fd(fd, buffer, size);
 }
 
-int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data)
+/* Calls function for each process in a group. Returns how many there are, or a negative errno. */
+static int each_process_in(int group, void (*function)(pid_t pid, void *data), void *data)
 {
-	AUTO_CLOSE int fd = cgroup_open_file(cgroup, CGROUP_SANDBOX, "pids", "cgroup.procs", O_RDONLY);
+	AUTO_CLOSE int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
 	AUTO_FCLOSE FILE *file = NULL;
 	int n = 0, pid;
 
 	if (fd < 0)
-		return fd;
+		return -errno;
 	file = fdopen(fd, "r");
 	if (!file)
 		return -ENOMEM;
@@ -472,32 +536,67 @@ int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid,
 	return n;
 }
 
+/* Of a slice the processes are in its scopes. */
+static int each_process_below(int group, void (*function)(pid_t pid, void *data), void *data)
+{
+	AUTO_CLOSEDIR DIR *scopes = fdopendir(fcntl(group, F_DUPFD_CLOEXEC, 0));
+	const struct dirent *entry;
+	int n = 0;
+
+	if (!scopes)
+		return -errno;
+	while ((entry = readdir(scopes))) {
+		AUTO_CLOSE int scope =
+			entry->d_name[0] == '.' || entry->d_type != DT_DIR ? -1 : open_dir_at(group, entry->d_name);
+		int r = scope < 0 ? 0 : each_process_in(scope, function, data);
+
+		n += r > 0 ? r : 0;
+	}
+	return n;
+}
+
+int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data)
+{
+	AUTO_CLOSE int group = cgroup_open_file(cgroup, CGROUP_SANDBOX, "pids", ".", O_RDONLY | O_DIRECTORY);
+
+	if (group < 0)
+		return group;
+	return cgroup->is_users ? each_process_below(group, function, data) : each_process_in(group, function, data);
+}
+
 struct others {
-	pid_t leader;
-	int n;
+	pid_t leader, init;
+	int signal, n;
 };
 
-static void kill_other(pid_t pid, void *data)
+static void signal_other(pid_t pid, void *data)
 {
 	struct others *others = data;
 
-	if (pid <= 0 || pid == others->leader || pid == getpid())
+	if (pid <= 0 || pid == others->leader || pid == others->init || pid == getpid())
 		return;
-	kill(pid, SIGKILL);
+	kill(pid, others->signal);
 	others->n++;
+}
+
+void cgroup_signal(const struct cgroup *cgroup, int signal, pid_t leader, pid_t init)
+{
+	struct others others = { .leader = leader, .init = init, .signal = signal };
+
+	cgroup_each_process(cgroup, signal_other, &others);
 }
 
 /* In a group of systemd's the leader stays, and so do we: neither cgroup.kill nor the freezer can be used. A pass kills all that
  * there are; what was forked meanwhile is found by the next. */
 static int kill_others(const struct cgroup *cgroup, pid_t leader)
 {
-	struct others others = { .leader = leader, .n = 1 };
+	struct others others = { .leader = leader, .signal = SIGKILL, .n = 1 };
 
 	for (int passes = 0; others.n > 0 && passes < KILL_PASSES; passes++) {
 		int r;
 
 		others.n = 0;
-		r = cgroup_each_process(cgroup, kill_other, &others);
+		r = cgroup_each_process(cgroup, signal_other, &others);
 		if (r < 0)
 			return r;
 		if (others.n > 0)

@@ -3,8 +3,8 @@
 #define ISOLATE_HELPER_CGROUP_H
 
 /*
- * The control groups of one session (cgroups(7)): .../isolate/<uid>/<id> in the v2 hierarchy, or in each v1 hierarchy that is
- * needed. The outer group carries the user's limits, the inner one the session's; both have all their limits before a process
+ * The control groups of one sandbox (cgroups(7)): .../isolate/<uid>/<id> in the v2 hierarchy, or in each v1 hierarchy that is
+ * needed. The outer group carries the user's limits, the inner one the sandbox's; both have all their limits before a process
  * of the user's is in them. Which version it is, is seen from what is mounted at /sys/fs/cgroup. Where systemd runs, the two
  * groups are the user's slice and the login's scope: cgroup_systemd.h.
  */
@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #define CGROUP_ROOT "/sys/fs/cgroup"
+#define CGROUP_TOP "isolate" /* what we have below the root, where systemd does not run */
 #define CGROUP_HIERARCHIES_MAX 8
 
 struct cgroup_backend;
@@ -24,48 +25,85 @@ struct cgroup_backend;
 struct cgroup_hierarchy {
 	const char *controller; /* v1: one that is mounted here; v2: "" */
 	int root;               /* fd of the hierarchy's root */
-	int session;            /* fd of the session's group; -1 once it is removed */
+	int session;            /* fd of the sandbox's group; -1 once it is removed */
 };
 
-/* Who made the session's group, and so removes it. */
-enum cgroup_owner {
-	CGROUP_OURS,       /* no systemd here */
-	CGROUP_OF_SESSION, /* systemd's scope of a session of logind's, which the leader was in already */
-	CGROUP_OF_SCOPE,   /* systemd's scope of our asking, which the leader has been moved to */
-};
+/* Who made the sandbox's group, and so removes it. */
+enum cgroup_owner { CGROUP_OURS, CGROUP_SYSTEMDS };
+
+#define CGROUP_PATH_MAX 96
 
 struct cgroup {
 	const struct cgroup_backend *backend;
 	enum cgroup_owner owner;
-	char path[96];   /* of the session's group, below each root: "/isolate/1000/<id>",
-			    "/user.slice/user-1000.slice/session-1.scope" */
-	char home[4096]; /* /proc/<leader>/cgroup as it was before */
+	bool is_users;              /* the group is the user's: systemd's slice, where all of his logins share one sandbox */
+	char path[CGROUP_PATH_MAX]; /* of the sandbox's group, below each root: "/isolate/1000/<id>",
+				     * "/user.slice/user-1000.slice/session-1.scope" */
 	struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
 	size_t n_hierarchies;
 };
 
+/* The groups of one login. */
+struct cgroup_stay {
+	char *home;                 /* /proc/<leader>/cgroup as it was, for free(3); NULL: the leader was not moved */
+	char path[CGROUP_PATH_MAX]; /* the sandbox's, or a scope that systemd has given this login alone */
+};
+
+/* Who logs in, for cgroup_make() and cgroup_join(). */
+struct cgroup_login {
+	uid_t uid;
+	const char *id; /* of the session */
+	pid_t leader;
+	bool shared; /* Scope=user */
+};
+
+/* What the leader's groups are now: *ret_home is for free(3). To be read before cgroup_make() or cgroup_join(). */
+int cgroup_read_home(pid_t leader, char **ret_home, struct error *err);
+
+/* The path of a sandbox's group, which is there already when it is to be removed and nothing else is known of it. */
+void cgroup_guess_path(const struct cgroup_login *login, char path[CGROUP_PATH_MAX]);
+
 /*
- * Makes the groups with all limits of the policy; no process is in them yet. lock is the fd of the lock file, held while the
- * groups of a user are made or removed. *ret_cgroup is the caller's: cgroup_remove(), then cgroup_release().
- * -ENOTSUP names a limit that this kernel or this hierarchy does not have. Nothing is left behind on error.
+ * Makes the groups with all limits of the policy; no process is in them yet, except where systemd runs. lock is the fd of the
+ * lock file, held while the groups of a user are made or removed. *ret_cgroup is the caller's: cgroup_remove(), then
+ * cgroup_release(); stay->home is of cgroup_read_home(), and is freed where the leader was not moved. -ENOTSUP names a limit that
+ * this kernel or this hierarchy does not have. Nothing is left behind on error.
  */
-int cgroup_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, int lock,
-	struct cgroup *ret_cgroup, struct error *err);
+int cgroup_make(const struct policy_effective *effective, const struct cgroup_login *login, int lock, struct cgroup *ret_cgroup,
+	struct cgroup_stay *stay, struct error *err);
 
-/* Finds the groups of a session whose supervisor is gone, to be removed. path, home and owner as its record has them. */
-int cgroup_find(const char *path, const char *home, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err);
+/*
+ * For one more login of a sandbox that stands, whose group is path. Where systemd runs the login gets a scope, with its leader in
+ * it, and the user's slice the limits of effective. Elsewhere the leader is still to be moved, by cgroup_enter(). stay->home as
+ * with cgroup_make().
+ */
+int cgroup_join(const struct policy_effective *effective, const struct cgroup_login *login, const char *path,
+	struct cgroup_stay *stay, struct error *err);
 
-/* Moves the calling process and leader into the session's groups: all writes back to back, for each costs an RCU grace period
- * of several ms unless another such write has just been made. Safe between vfork and exec. */
-int cgroup_enter(const struct cgroup *cgroup, pid_t leader, struct error *err);
+/* Gives the groups of such a sandbox the limits of effective, where cgroup_join() has not. Those written before one that cannot
+ * be stay in force. */
+int cgroup_update(const struct policy_effective *effective, const char *path, struct error *err);
 
-/* Moves leader back to the groups that it came from. */
-int cgroup_send_home(const struct cgroup *cgroup, pid_t leader, struct error *err);
+/* Finds the groups of a sandbox whose supervisor is gone, to be removed. path and owner as its record has them. */
+int cgroup_find(const char *path, enum cgroup_owner owner, struct cgroup *ret_cgroup, struct error *err);
 
-/* Kills every process that is in the session's groups, those outside its PID namespace too, but not leader and the caller. */
+/*
+ * Moves the process (0: the calling one) into the sandbox's groups, unless systemd has: all writes back to back, for each costs
+ * an RCU grace period of several ms unless another such write has just been made. Safe between vfork and exec.
+ */
+int cgroup_enter(const struct cgroup *cgroup, pid_t pid, struct error *err);
+
+/* Moves a process to the groups that home (struct cgroup_stay) tells. NULL: it is there. */
+int cgroup_send_home(const struct cgroup *cgroup, const char *home, pid_t pid, struct error *err);
+
+/* Sends a signal to every process that is in the sandbox's group but leader, the caller, and init. The pid of one that has just
+ * ended may be another's by then: only for a sandbox without a PID namespace. */
+void cgroup_signal(const struct cgroup *cgroup, int signal, pid_t leader, pid_t init);
+
+/* Kills every process that is in the sandbox's groups, those outside its PID namespace too, but not leader and the caller. */
 int cgroup_kill(const struct cgroup *cgroup, pid_t leader, struct error *err);
 
-/* Removes the session's groups and, when no other session of the user is left, the user's. -EBUSY while a process is in one of
+/* Removes the sandbox's groups and, when no other sandbox of the user is left, the user's. -EBUSY while a process is in one of
  * them: call it again. Done twice, it does nothing. */
 int cgroup_remove(struct cgroup *cgroup, int lock, struct error *err);
 

@@ -16,10 +16,12 @@
 
 #define PROGRAM LIBEXECDIR "/isolate-systemd"
 #define PAGE_SIZE_MIN 4096
+#define USER_SLICE "/user.slice/user-%u.slice"
 
 bool cgroup_systemd_runs(void)
 {
-	return access("/run/systemd/system", F_OK) == 0;
+	/* In doubt it does: where it does not, it does not answer, and the login is refused. */
+	return access("/run/systemd/system", F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* ---- what systemd is asked for: systemd.resource-control(5), org.freedesktop.systemd1(5) ---- */
@@ -148,20 +150,17 @@ static int add_properties(
 
 static int exchange(int socket, const struct systemd_request *request, struct systemd_reply *reply, struct error *err)
 {
-	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
-	size_t n_fds = 0;
 	ssize_t n = send_message(socket, request, sizeof(*request), NULL, 0);
 
 	if (n >= 0)
 		n = wait_readable(socket, SYSTEMD_MILLISECONDS);
 	if (n >= 0)
-		n = receive_message(socket, reply, sizeof(*reply), fds, &n_fds);
+		n = receive_message(socket, reply, sizeof(*reply), NULL, NULL);
 	if (n < 0)
 		return error_set(err, (int)-n, "cgroup", "systemd, or the system bus, does not answer within %d s",
 			SYSTEMD_MILLISECONDS / 1000);
 	if (n == 0)
-		return error_set(
-			err, ENOTSUP, "cgroup", PROGRAM " cannot be started: this pam_isolate was built without libsystemd");
+		return error_set(err, EPIPE, "cgroup", PROGRAM " ended without an answer");
 	if (n != sizeof(*reply) || reply->magic != SYSTEMD_MAGIC)
 		return error_set(err, EPROTO, "cgroup", PROGRAM " is not of this version");
 	if (reply->err.errnum > 0) {
@@ -177,6 +176,8 @@ static int ask(const struct systemd_request *request, struct systemd_reply *repl
 	AUTO_CLOSE int pidfd = -1;
 	int r = spawn_program(PROGRAM, NULL, &socket, &pidfd);
 
+	if (r == -ENOENT)
+		return error_set(err, ENOTSUP, "cgroup", "no " PROGRAM ": this pam_isolate was built without libsystemd");
 	if (r < 0)
 		return error_set(err, -r, "cgroup", "start " PROGRAM);
 	r = exchange(socket, request, reply, err);
@@ -319,17 +320,18 @@ static int verify_group(
 	return 0;
 }
 
-static int verify(const struct cgroup *cgroup, uid_t uid, const struct policy_effective *effective, struct error *err)
+static int verify(const struct cgroup *cgroup, const struct cgroup_login *login, const struct policy_effective *effective,
+	struct error *err)
 {
 	char slice[64];
 	int r = verify_group(cgroup, cgroup->path, false, effective, err);
 
-	snprintf(slice, sizeof(slice), "/user.slice/user-%u.slice", uid);
-	return r < 0 ? r : verify_group(cgroup, slice, true, effective, err);
+	snprintf(slice, sizeof(slice), USER_SLICE, login->uid);
+	return r < 0 || cgroup->is_users ? r : verify_group(cgroup, slice, true, effective, err);
 }
 
 /* The leader is where systemd says it is, or the limits are somebody else's. */
-static int verify_place(const struct cgroup *cgroup, pid_t leader, struct error *err)
+static int verify_place(pid_t leader, const char *cgroup, struct error *err)
 {
 	char file[32], text[4096], *line;
 	ssize_t n;
@@ -343,40 +345,116 @@ static int verify_place(const struct cgroup *cgroup, pid_t leader, struct error 
 
 		/* On v1 only the controllers of limits have a group; where there is one, it is this one: read_group() looks
 		 * there. */
-		if (path && strcmp(path + 1, cgroup->path) == 0)
+		if (path && strcmp(path + 1, cgroup) == 0)
 			return 0;
 	}
-	return error_set(err, ESRCH, "cgroup", "the login is not in %s", cgroup->path);
+	return error_set(err, ESRCH, "cgroup", "the login is not in %s", cgroup);
 }
 
-int cgroup_systemd_make(const struct policy_effective *effective, uid_t uid, const char *id, pid_t leader, struct cgroup *cgroup,
-	struct error *err)
+/* ---- one sandbox for all logins ---- */
+
+static uint64_t amount(enum policy_key key, const struct policy_value *value)
+{
+	switch (policy_keys[key].type) {
+	case POLICY_TYPE_BYTES:
+		return cgroup_bytes(value);
+	case POLICY_TYPE_COUNT:
+		return cgroup_count(value);
+	default:
+		return value->number;
+	}
+}
+
+/* The slice is the sandbox's group and the user's: of two limits the smaller holds. */
+static struct policy_effective for_slice(const struct policy_effective *effective)
+{
+	struct policy_effective both = *effective;
+
+	for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+		enum policy_key session = properties[i].session, user = properties[i].user;
+		const struct policy_value *of_user = user == POLICY_KEYS ? NULL : &effective->values[user];
+
+		if (!of_user || !of_user->set)
+			continue;
+		if (!both.values[session].set || amount(user, of_user) < amount(session, &both.values[session]))
+			both.values[session] = *of_user;
+	}
+	return both;
+}
+
+/* ---- the whole ---- */
+
+static int fill_request(const struct policy_effective *effective, const struct cgroup_login *login, pid_t helper,
+	struct systemd_request *request, struct error *err)
+{
+	int r;
+
+	*request = (struct systemd_request){
+		.magic = SYSTEMD_MAGIC,
+		.leader = login->leader,
+		.helper = helper,
+		.shared = login->shared,
+		.uid = login->uid,
+		.stop_user_manager = effective->values[POLICY_USER_MANAGER].number == POLICY_NO,
+	};
+	snprintf(request->id, sizeof(request->id), "%s", login->id);
+	/* The scopes of a shared sandbox have no limits of their own: its limits are the slice's. */
+	r = login->shared ? 0 : add_properties(effective, false, request, err);
+	request->n_session = request->n_properties;
+	return r < 0 ? r : add_properties(effective, !login->shared, request, err);
+}
+
+static int make_in(const struct policy_effective *effective, const struct cgroup_login *login, pid_t helper,
+	struct cgroup *cgroup, struct cgroup_stay *stay, struct error *err)
 {
 	static struct systemd_request request;
 	struct systemd_reply reply = { .adopted = 0 };
-	int r;
+	int r = fill_request(effective, login, helper, &request, err);
 
-	request = (struct systemd_request){
-		.magic = SYSTEMD_MAGIC,
-		.leader = leader,
-		.helper = getpid(),
-		.uid = uid,
-		.stop_user_manager = effective->values[POLICY_USER_MANAGER].number == POLICY_NO,
-	};
-	snprintf(request.id, sizeof(request.id), "%s", id);
-	r = add_properties(effective, false, &request, err);
-	request.n_session = request.n_properties;
-	if (r >= 0)
-		r = add_properties(effective, true, &request, err);
 	if (r >= 0)
 		r = ask(&request, &reply, err);
 	if (r < 0)
 		return r;
-	cgroup->owner = reply.adopted ? CGROUP_OF_SESSION : CGROUP_OF_SCOPE;
-	memcpy(cgroup->path, reply.cgroup, sizeof(cgroup->path));
-	cgroup->path[sizeof(cgroup->path) - 1] = '\0';
+	if (reply.adopted) {
+		free(stay->home);
+		stay->home = NULL;
+	}
+	snprintf(stay->path, sizeof(stay->path), "%.*s", (int)sizeof(reply.cgroup) - 1, reply.cgroup);
+	cgroup->owner = CGROUP_SYSTEMDS;
+	cgroup->is_users = login->shared;
+	memcpy(cgroup->path, stay->path, sizeof(cgroup->path));
+	if (login->shared)
+		snprintf(cgroup->path, sizeof(cgroup->path), USER_SLICE, login->uid);
 	r = cgroup->backend->open_hierarchies(NULL, cgroup, err);
 	if (r >= 0)
-		r = verify_place(cgroup, leader, err);
-	return r < 0 ? r : verify(cgroup, uid, effective, err);
+		r = verify_place(login->leader, stay->path, err);
+	return r < 0 ? r : verify(cgroup, login, effective, err);
+}
+
+int cgroup_systemd_make(const struct policy_effective *effective, const struct cgroup_login *login, struct cgroup *cgroup,
+	struct cgroup_stay *stay, struct error *err)
+{
+	struct policy_effective both;
+
+	if (!login->shared)
+		return make_in(effective, login, getpid(), cgroup, stay, err);
+	both = for_slice(effective);
+	return make_in(&both, login, getpid(), cgroup, stay, err);
+}
+
+int cgroup_systemd_join(const struct policy_effective *effective, const struct cgroup_login *login, const char *path,
+	struct cgroup_stay *stay, struct error *err)
+{
+	struct policy_effective both = for_slice(effective);
+	struct cgroup cgroup = { .n_hierarchies = 0 };
+	int r = cgroup_is_v2(err);
+
+	if (r < 0)
+		return r;
+	cgroup.backend = r > 0 ? &cgroup_backend_v2 : &cgroup_backend_v1;
+	r = make_in(&both, login, 0, &cgroup, stay, err);
+	if (r >= 0 && strcmp(cgroup.path, path) != 0)
+		r = error_set(err, ESTALE, "cgroup", "the user's slice is %s, and the sandbox is in %s", cgroup.path, path);
+	cgroup_release(&cgroup);
+	return r;
 }

@@ -29,6 +29,14 @@ int client_start(struct client *ret_client, struct error *err)
 	return r < 0 ? error_set(err, -r, "helper", "start " HELPER) : 0;
 }
 
+void client_answer_release(struct client_answer *answer)
+{
+	cleanup_close(&answer->init);
+	cleanup_close(&answer->mountns);
+	cleanup_close(&answer->supervisor);
+	cleanup_close(&answer->cgroupns);
+}
+
 static void close_all(int fds[MESSAGE_FDS_MAX])
 {
 	for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
@@ -44,17 +52,22 @@ static int take_reply(int socket, struct client_answer *answer, struct error *er
 
 	if (n == sizeof(reply) && reply.magic == PROTOCOL_MAGIC) {
 		answer->kind = (enum reply_kind)reply.kind;
-		if (reply.kind == REPLY_SANDBOX && n_fds == REPLY_FDS) {
+		answer->collected = reply.collected;
+		if (reply.kind == REPLY_SANDBOX && n_fds > REPLY_FD_SUPERVISOR) {
 			answer->namespaces = reply.namespaces;
 			answer->userns = reply.userns;
 			answer->init = fds[REPLY_FD_INIT];
 			answer->mountns = fds[REPLY_FD_MOUNTNS];
+			answer->supervisor = fds[REPLY_FD_SUPERVISOR];
+			answer->cgroupns = fds[REPLY_FD_CGROUPNS];
+			snprintf(answer->banner, sizeof(answer->banner), "%.*s", (int)sizeof(reply.banner) - 1, reply.banner);
 			return 0;
 		}
 		if (reply.kind == REPLY_DONE && n_fds == 0)
 			return 0;
 		if (reply.kind == REPLY_ERROR && n_fds == 0 && reply.err.errnum > 0) {
-			*err = reply.err;
+			if (err)
+				*err = reply.err;
 			return -reply.err.errnum;
 		}
 	}
@@ -62,14 +75,14 @@ static int take_reply(int socket, struct client_answer *answer, struct error *er
 	if (n < 0)
 		return error_set(err, (int)-n, "helper", "receive the answer of " HELPER);
 	if (n == 0)
-		return error_set(err, EPIPE, "helper", HELPER " cannot be started, or ended without an answer");
+		return error_set(err, EPIPE, "helper", HELPER " ended without an answer");
 	return error_set(err, EPROTO, "helper", HELPER " is not of this version");
 }
 
-int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer,
-	struct error *err)
+int client_ask(
+	struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err)
 {
-	struct client_answer answer = { .init = -1, .mountns = -1 };
+	struct client_answer answer = CLIENT_ANSWER_NONE;
 	int r = send_message(client->socket, request, size, NULL, 0);
 
 	/* EPIPE: it has ended; if it left word, that says why. */
@@ -81,6 +94,7 @@ int client_ask(const struct client *client, const struct request *request, size_
 		return error_set(err, -r, "helper", HELPER " does not answer");
 	}
 	r = take_reply(client->socket, &answer, err);
+	client->answered = answer.kind != 0;
 	if (r < 0)
 		return r;
 	*ret_answer = answer;
@@ -123,15 +137,12 @@ int client_close(const struct client *client, struct error *err)
 {
 	struct control_request request = { .magic = PROTOCOL_MAGIC, .kind = CONTROL_CLOSE };
 	struct control_reply reply;
-	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
-	size_t n_fds = 0;
 	ssize_t n = send_message(client->socket, &request, sizeof(request), NULL, 0);
 
 	if (n >= 0)
 		n = wait_readable(client->socket, CLIENT_CLOSE_MILLISECONDS);
 	if (n >= 0)
-		n = receive_message(client->socket, &reply, sizeof(reply), fds, &n_fds);
-	close_all(fds);
+		n = receive_message(client->socket, &reply, sizeof(reply), NULL, NULL);
 	if (n == 0 || n == -EPIPE || n == -ECONNRESET)
 		return error_set(err, ESRCH, "close", "the supervisor has ended");
 	if (n < 0)
@@ -139,7 +150,8 @@ int client_close(const struct client *client, struct error *err)
 	if (n != sizeof(reply) || reply.magic != PROTOCOL_MAGIC)
 		return error_set(err, EPROTO, "close", "the supervisor is not of this version");
 	if (reply.err.errnum > 0) {
-		*err = reply.err;
+		if (err)
+			*err = reply.err;
 		return -reply.err.errnum;
 	}
 	return 0;

@@ -8,6 +8,7 @@
 #include "helper/protocol.h"
 #include "lib/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@
 struct client {
 	int socket;
 	int pidfd;
+	bool answered; /* client_ask() has got an answer, be it an error: else there may be a sandbox all the same */
 };
 
 #define CLIENT_NONE ((struct client){ .socket = -1, .pidfd = -1 })
@@ -33,17 +35,27 @@ int client_start(struct client *ret_client, struct error *err);
 struct client_answer {
 	enum reply_kind kind; /* REPLY_DONE or REPLY_SANDBOX */
 	uint64_t namespaces;
-	bool userns; /* the sandbox has a user namespace of its own, which a leader must not enter */
-	int init;    /* pidfd of isolate-init, -1 with REPLY_DONE; the caller's */
-	int mountns; /* likewise */
+	bool userns;        /* the sandbox has a user namespace of its own, which a leader must not enter */
+	uint32_t collected; /* REPLY_DONE: sessions whose remains were removed */
+	/* fds, the caller's for client_answer_release(); -1 with REPLY_DONE */
+	int init;         /* pidfd of isolate-init */
+	int mountns;      /* of the mount namespace to enter */
+	int supervisor;   /* pidfd of the sandbox's supervisor */
+	int cgroupns;     /* -1: isolate-init's */
+	char banner[256]; /* a line for the user, or empty */
 };
+
+#define CLIENT_ANSWER_NONE ((struct client_answer){ .init = -1, .mountns = -1, .supervisor = -1, .cgroupns = -1 })
+
+/* Closes the fds. */
+void client_answer_release(struct client_answer *answer);
 
 /*
  * Sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's comes back as it is;
  * -ETIMEDOUT when it does not answer, and then it is killed.
  */
-int client_ask(const struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer,
-	struct error *err);
+int client_ask(
+	struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err);
 
 /*
  * Finds the supervisor of session id: ret_client->pidfd is of no other process. Works in the sandbox's mount namespace, where
@@ -51,10 +63,8 @@ int client_ask(const struct client *client, const struct request *request, size_
  */
 int client_reach(const char *id, struct client *ret_client, struct error *err);
 
-/*
- * Tells the supervisor that the session ends, and waits until the leader is back in its cgroups and the processes of the sandbox
- * are killed. What is left of it the supervisor removes meanwhile.
- */
+/* Tells the supervisor that the session ends, and waits until the leader is back in its cgroups. What is left of the session the
+ * supervisor ends, and removes, meanwhile. */
 int client_close(const struct client *client, struct error *err);
 
 #endif

@@ -18,29 +18,67 @@ int identity_copy(char *field, size_t size, const char *text, const char *what, 
 	return 0;
 }
 
-/* A gid without a name is mapped, and matches no [group] section. */
-static int fill_group(gid_t gid, struct request_group *group, struct error *err)
+/* Sets name, empty for a gid without one. Returns whether there is one, or a negative errno. */
+static int look_up(gid_t gid, struct request_group *group, struct error *err)
 {
 	char room[65536]; /* the group's members, which nobody here wants, come along */
 	struct group entry, *found = NULL;
-	int r;
+	int r = getgrgid_r(gid, &entry, room, sizeof(room), &found);
 
-	group->gid = gid;
-	r = getgrgid_r(gid, &entry, room, sizeof(room), &found);
 	/* Too many members for the room: the name would be lost, and with it a section of the policy. */
 	if (r != 0 && r != ENOENT && r != ESRCH)
 		return error_set(err, r, "user", "look up group %u", gid);
-	return found ? identity_copy(group->name, sizeof(group->name), found->gr_name, "name of a group", err) : 0;
+	if (!found)
+		return 0;
+	r = identity_copy(group->name, sizeof(group->name), found->gr_name, "name of a group", err);
+	return r < 0 ? r : 1;
+}
+
+/*
+ * NSS says "there is none" also when it could not look (nsswitch.conf(5) goes on to the next source), and a group that is missed
+ * may be one that limits him. So what is not there is looked for twice, and gid 0, which always is, must be.
+ */
+static int fill_group(gid_t gid, struct request_group *group, struct error *err)
+{
+	struct request_group root = { .gid = 0 };
+	int r = look_up(gid, group, err);
+
+	group->gid = gid;
+	if (r == 0)
+		r = look_up(gid, group, err);
+	if (r != 0)
+		return r;
+	r = look_up(root.gid, &root, err);
+	/* A gid without a name is mapped, and matches no [group] section. */
+	return r != 0 ? r : error_set(err, EIO, "user", "look up group %u: not even gid 0 is known", gid);
+}
+
+/* Twice, for the same reason. */
+static int list_groups(const struct passwd *entry, gid_t gids[REQUEST_GROUPS_MAX], struct error *err)
+{
+	gid_t again[REQUEST_GROUPS_MAX];
+	struct request_group root;
+	int n = REQUEST_GROUPS_MAX, m = REQUEST_GROUPS_MAX, r;
+
+	if (getgrouplist(entry->pw_name, entry->pw_gid, gids, &n) < 0 ||
+		getgrouplist(entry->pw_name, entry->pw_gid, again, &m) < 0)
+		return error_set(err, E2BIG, "user", "%s is in more than %d groups", entry->pw_name, REQUEST_GROUPS_MAX);
+	if (n != m || memcmp(gids, again, (size_t)n * sizeof(*gids)) != 0)
+		return error_set(err, EIO, "user", "the groups of %s are not the same when asked for again", entry->pw_name);
+	r = look_up(0, &root, err);
+	if (r == 0)
+		r = error_set(err, EIO, "user", "the groups of %s: not even gid 0 is known", entry->pw_name);
+	return r < 0 ? r : n;
 }
 
 static int fill_groups(const struct passwd *entry, struct request *request, struct error *err)
 {
 	struct request_group *groups = (struct request_group *)(void *)(request + 1);
 	gid_t gids[REQUEST_GROUPS_MAX];
-	int n = REQUEST_GROUPS_MAX;
+	int n = list_groups(entry, gids, err);
 
-	if (getgrouplist(entry->pw_name, entry->pw_gid, gids, &n) < 0)
-		return error_set(err, E2BIG, "user", "%s is in more than %d groups", entry->pw_name, REQUEST_GROUPS_MAX);
+	if (n < 0)
+		return n;
 	for (int i = 0; i < n; i++) {
 		int r = fill_group(gids[i], &groups[i], err);
 

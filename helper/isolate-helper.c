@@ -4,6 +4,7 @@
  * (client.c). Who logs in comes over that socket; what he gets comes from the policy; nothing comes from argv or the environment.
  */
 
+#include "helper/collect.h"
 #include "helper/protocol.h"
 #include "helper/sandbox.h"
 #include "helper/supervisor.h"
@@ -91,12 +92,8 @@ static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
 
 static int receive_request(struct error *err)
 {
-	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
-	size_t n_fds = 0;
-	ssize_t n = receive_message(HELPER_SOCKET_FD, &message, sizeof(message), fds, &n_fds);
+	ssize_t n = receive_message(HELPER_SOCKET_FD, &message, sizeof(message), NULL, NULL);
 
-	for (size_t i = 0; i < n_fds; i++)
-		cleanup_close(&fds[i]);
 	if (n < 0)
 		return error_set(err, (int)-n, "helper", "receive the request");
 	return request_check(&message.request, (size_t)n, err);
@@ -108,46 +105,81 @@ static int send_reply(struct reply *reply, const int *fds, size_t n_fds)
 	return send_message(HELPER_SOCKET_FD, reply, sizeof(*reply), fds, n_fds);
 }
 
+/* The fds of a way in, in the protocol's order. Returns how many there are. */
+static size_t list_fds(const struct way_in *way, int fds[REPLY_FDS_MAX])
+{
+	fds[REPLY_FD_INIT] = way->init;
+	fds[REPLY_FD_MOUNTNS] = way->mountns;
+	fds[REPLY_FD_SUPERVISOR] = way->supervisor;
+	fds[REPLY_FD_CGROUPNS] = way->cgroupns;
+	return way->cgroupns < 0 ? REPLY_FD_CGROUPNS : REPLY_FDS_MAX;
+}
+
+/* Answers, and returns enum sandbox_result or a negative errno. A leader that does not listen any more has ended: the supervisor
+ * will see it. */
 static int serve_open(pid_t leader, int leader_pidfd, struct sandbox *sandbox, struct reply *reply)
 {
-	int fds[REPLY_FDS];
-	int r = sandbox_open(&message.request, leader, leader_pidfd, sandbox, &reply->err);
+	struct way_in way = WAY_IN_NONE;
+	int fds[REPLY_FDS_MAX];
+	int r = sandbox_open(&message.request, leader, leader_pidfd, sandbox, &way, &reply->err);
 
-	if (r <= 0) {
+	if (r <= SANDBOX_UNWANTED) {
 		reply->kind = r < 0 ? REPLY_ERROR : REPLY_DONE;
 		send_reply(reply, NULL, 0);
+		if (r < 0)
+			sandbox_abandon(sandbox);
 		return r;
 	}
 	reply->kind = REPLY_SANDBOX;
-	reply->namespaces = sandbox->namespaces;
-	reply->userns = sandbox->userns;
-	fds[REPLY_FD_INIT] = sandbox->init_pidfd;
-	fds[REPLY_FD_MOUNTNS] = sandbox->mountns;
-	/* A leader that does not listen any more has ended or given up: then supervise() ends the sandbox at once. */
-	if (send_reply(reply, fds, REPLY_FDS) < 0) {
-		sandbox_end(sandbox, NULL);
-		sandbox_clear(sandbox, NULL);
-		sandbox_release(sandbox);
-		return -EPIPE;
-	}
-	cleanup_close(&sandbox->mountns);
-	return 1;
+	reply->namespaces = way.namespaces;
+	reply->userns = way.userns;
+	memcpy(reply->banner, way.banner, sizeof(reply->banner));
+	send_reply(reply, fds, list_fds(&way, fds));
+	way_in_release(&way);
+	return r;
 }
 
-static int serve_collect(pid_t leader, int leader_pidfd, struct reply *reply)
+static int serve_collect(struct reply *reply)
 {
-	int r = sandbox_collect(message.request.id, leader, leader_pidfd, &reply->err);
+	bool all = message.request.kind == REQUEST_COLLECT_ALL;
+	int r = all ? collect_all(&reply->err) : collect_session(message.request.id, &reply->err);
+	char line[ERROR_LINE_MAX];
 
 	reply->kind = r < 0 ? REPLY_ERROR : REPLY_DONE;
+	reply->collected = r < 0 ? 0 : (uint32_t)r;
+	/* Nobody listens when a login has asked for it. */
+	if (all && r < 0)
+		syslog(LOG_ERR, "collect: %s", error_line(&reply->err, line, sizeof(line)));
+	if (all && r > 0)
+		syslog(LOG_NOTICE, "collect: removed what was left of %d sessions", r);
 	send_reply(reply, NULL, 0);
-	return r < 0 ? r : 0;
+	return r < 0;
+}
+
+static int serve(pid_t leader, int leader_pidfd, struct reply *reply)
+{
+	static struct sandbox sandbox;
+	int r;
+
+	if (message.request.kind != REQUEST_OPEN)
+		return serve_collect(reply);
+	r = serve_open(leader, leader_pidfd, &sandbox, reply);
+	close(leader_pidfd);
+	close(HELPER_SOCKET_FD);
+	if (r < 0)
+		return 1;
+	if (r != SANDBOX_MADE)
+		return 0;
+	collect_if_due(&sandbox.store);
+	/* Made by clone and credentials on the way, this would not have lasted. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return supervise(&sandbox);
 }
 
 int main(int argc, char **argv)
 {
-	static struct sandbox sandbox;
 	struct reply reply = { .kind = REPLY_ERROR };
-	AUTO_CLOSE int leader_pidfd = -1;
+	int leader_pidfd = -1;
 	pid_t leader = 0;
 	int r;
 
@@ -161,19 +193,12 @@ int main(int argc, char **argv)
 	if (r >= 0)
 		r = protect_from_oom(&reply.err);
 	lift_limits();
-	if (r >= 0)
+	if (r >= 0 && message.request.kind == REQUEST_OPEN)
 		r = find_leader(&leader, &leader_pidfd, &reply.err);
 	if (r < 0) {
 		send_reply(&reply, NULL, 0);
 		return 1;
 	}
 	openlog("pam_isolate", LOG_PID, LOG_AUTHPRIV);
-	r = message.request.kind == REQUEST_COLLECT ? serve_collect(leader, leader_pidfd, &reply)
-						    : serve_open(leader, leader_pidfd, &sandbox, &reply);
-	if (r <= 0)
-		return r < 0;
-	/* Made by clone and credentials on the way, this would not have lasted. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	close(HELPER_SOCKET_FD);
-	return supervise(&sandbox);
+	return serve(leader, leader_pidfd, &reply);
 }

@@ -20,6 +20,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -35,10 +36,8 @@ static union {
 
 static int receive_request(int socket, size_t *ret_size, struct error *err)
 {
-	int fds[MESSAGE_FDS_MAX];
-	size_t n_fds = 0;
 	int r = wait_readable(socket, NAMES_MILLISECONDS);
-	ssize_t n = r < 0 ? r : receive_message(socket, &message, sizeof(message), fds, &n_fds);
+	ssize_t n = r < 0 ? r : receive_message(socket, &message, sizeof(message), NULL, NULL);
 
 	if (n < 0)
 		return error_set(err, (int)-n, "login", NAMES " does not answer");
@@ -106,7 +105,10 @@ static int enter(const struct client_answer *answer, const struct caller *caller
 {
 	int flags = (int)answer->namespaces | CLONE_NEWNS | (answer->userns ? CLONE_NEWUSER : 0);
 
-	if (setns(answer->init, flags) < 0)
+	/* A cgroup namespace that is the login's own is not entered with PID 1's others. */
+	if (answer->cgroupns >= 0)
+		flags &= ~CLONE_NEWCGROUP;
+	if ((answer->cgroupns >= 0 && setns(answer->cgroupns, CLONE_NEWCGROUP) < 0) || setns(answer->init, flags) < 0)
 		return error_set(err, errno, "login", "enter the sandbox");
 	return answer->userns ? caller_surrender(caller, err) : caller_become(caller, err);
 }
@@ -237,6 +239,8 @@ static int lead(
 	int status, r;
 	pid_t pid;
 
+	if (answer->banner[0] && terminal >= 0)
+		dprintf(terminal, "%s\n", answer->banner);
 	if ((answer->namespaces & CLONE_NEWPID) && setns(answer->init, CLONE_NEWPID) < 0)
 		return error_set(err, errno, "login", "enter the PID namespace");
 	pid = fork();
@@ -270,7 +274,7 @@ static int exec_untouched(const struct caller *caller, int argc, char **argv, ch
 int main(int argc, char **argv, char **envp)
 {
 	static struct caller caller;
-	struct client_answer answer = { .init = -1, .mountns = -1 };
+	struct client_answer answer = CLIENT_ANSWER_NONE;
 	struct client helper = CLIENT_NONE;
 	struct error err;
 	size_t size = 0;

@@ -11,6 +11,7 @@
 #include "lib/fd.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-login.h>
@@ -194,22 +195,45 @@ static int find_session(sd_bus *bus, const struct systemd_request *request, char
 	return r < 0 ? failed(r, NULL, "the unit of the session", err) : 1;
 }
 
-static int append_scope(sd_bus_message *message, const struct systemd_request *request)
+/* The processes that a scope starts with: at least one. */
+static int append_pids(sd_bus_message *message, const uint32_t *pids, size_t n)
+{
+	int r = sd_bus_message_open_container(message, 'r', "sv");
+
+	if (r >= 0)
+		r = sd_bus_message_append(message, "s", "PIDs");
+	if (r >= 0)
+		r = sd_bus_message_open_container(message, 'v', "au");
+	if (r >= 0)
+		r = sd_bus_message_append_array(message, 'u', pids, n * sizeof(*pids));
+	if (r >= 0)
+		r = sd_bus_message_close_container(message);
+	return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+static int append_scope(sd_bus_message *message, const struct systemd_request *request, bool with_leader)
 {
 	char slice[32], description[320];
+	uint32_t pids[2];
+	size_t n = 0;
 	int r;
 
 	snprintf(slice, sizeof(slice), "user-%u.slice", request->uid);
 	snprintf(description, sizeof(description), "pam_isolate sandbox of user %u", request->uid);
-	r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)(sv)", "PIDs", "au", 2, (uint32_t)request->leader,
-		(uint32_t)request->helper, "Slice", "s", slice, "Description", "s", description, "Delegate", "b", 1,
-		"CollectMode", "s", "inactive-or-failed");
+	if (with_leader)
+		pids[n++] = (uint32_t)request->leader;
+	if (request->helper)
+		pids[n++] = (uint32_t)request->helper;
+	r = append_pids(message, pids, n);
+	if (r >= 0)
+		r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "Slice", "s", slice, "Description", "s", description,
+			"Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed");
 	return r < 0 ? r : append_properties(message, request->properties, request->n_session);
 }
 
 /* A login without a session of its own (su, cron without pam_systemd): it gets a scope, limits and all before anything is in it.
- */
-static int start_scope(sd_bus *bus, const struct systemd_request *request, const char *unit, struct error *err)
+ * What a shared sandbox hangs on gets one as well: it may outlive the session that began it. */
+static int start_scope(sd_bus *bus, const struct systemd_request *request, const char *unit, bool with_leader, struct error *err)
 {
 	AUTO_MESSAGE sd_bus_message *message = NULL;
 	int r = sd_bus_message_new_method_call(bus, &message, SYSTEMD_NAME, SYSTEMD_PATH, MANAGER, "StartTransientUnit");
@@ -219,7 +243,7 @@ static int start_scope(sd_bus *bus, const struct systemd_request *request, const
 	if (r >= 0)
 		r = sd_bus_message_open_container(message, 'a', "(sv)");
 	if (r >= 0)
-		r = append_scope(message, request);
+		r = append_scope(message, request, with_leader);
 	if (r >= 0)
 		r = sd_bus_message_close_container(message);
 	if (r >= 0)
@@ -292,18 +316,17 @@ static int serve(sd_bus *bus, const struct systemd_request *request, struct syst
 	if (r < 0)
 		return r;
 	reply->adopted = r > 0;
-	if (reply->adopted)
+	r = 0;
+	if (reply->adopted && !request->shared)
 		r = set_properties(bus, session_unit, request->properties, request->n_session, err);
-	else
-		r = start_scope(bus, request, unit, err);
+	else if (!reply->adopted || request->helper)
+		r = start_scope(bus, request, unit, !reply->adopted, err);
 	return r < 0 ? r : read_cgroup(bus, reply->adopted ? session_unit : unit, reply, err);
 }
 
 static int receive_request(struct systemd_request *request, struct error *err)
 {
-	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
-	size_t n_fds = 0;
-	ssize_t n = receive_message(HELPER_SOCKET_FD, request, sizeof(*request), fds, &n_fds);
+	ssize_t n = receive_message(HELPER_SOCKET_FD, request, sizeof(*request), NULL, NULL);
 
 	if (n != sizeof(*request) || request->magic != SYSTEMD_MAGIC || request->n_session > request->n_properties ||
 		request->n_properties > 2 * SYSTEMD_PROPERTIES_MAX)

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/mountns.h"
 
+#include "helper/usertmp.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/syscalls.h"
+#include "policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define MS_PRIVATE_ (1 << 18) /* MS_PRIVATE, which <sys/mount.h> has */
 
 /* By them one login of a user would let another execute what it likes. Only where screen is installed. */
 #define SCREEN_SOCKETS "/run/screen"
@@ -62,11 +66,13 @@ static bool is_wanted(const struct mountns_options *options, int i)
 	case MOUNTNS_TMP:
 	case MOUNTNS_VAR_TMP:
 	case MOUNTNS_DEV_SHM:
-		return options->private_tmp;
+		return options->private_tmp != POLICY_PRIVATE_TMP_NO;
 	case MOUNTNS_SCREEN:
-		return options->private_tmp && access(SCREEN_SOCKETS, F_OK) == 0;
+		/* What cannot be looked at is taken to be there. */
+		return options->private_tmp != POLICY_PRIVATE_TMP_NO &&
+		       (access(SCREEN_SOCKETS, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR));
 	case MOUNTNS_CGROUP:
-		return !options->cgroup2;
+		return !options->cgroup2 || options->cgroup;
 	default:
 		return true;
 	}
@@ -86,6 +92,43 @@ static int make_runtime_dir(int run_user, const struct mountns_options *options,
 	return 0;
 }
 
+/* The sandbox's group where that is not PID 1's: systemd's slice, of which the root of a cgroup namespace cannot be made. */
+static int open_group(const char *group, struct error *err)
+{
+	struct mount_attr attributes = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+		.propagation = MS_PRIVATE_,
+	};
+	char path[160];
+	AUTO_CLOSE int mount = -1;
+
+	snprintf(path, sizeof(path), "/sys/fs/cgroup%s", group);
+	mount = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (mount < 0 || sys_mount_setattr(mount, "", AT_EMPTY_PATH, &attributes) < 0)
+		return error_set(err, errno, "mount", "mount of %s", path);
+	return take_fd(&mount);
+}
+
+static int prepare_tmpfs(int i, struct error *err)
+{
+	int r = new_mount("tmpfs", prepared_mounts[i].mode, prepared_mounts[i].attributes);
+
+	return r < 0 ? error_set(err, -r, "mount", "tmpfs for %s", prepared_mounts[i].target) : r;
+}
+
+static int prepare_mount(const struct mountns_options *options, int i, struct error *err)
+{
+	bool of_user = options->private_tmp == POLICY_PRIVATE_TMP_USER;
+
+	if (of_user && i == MOUNTNS_TMP)
+		return usertmp_open(options->uid, "tmp", err);
+	if (of_user && i == MOUNTNS_VAR_TMP)
+		return usertmp_open(options->uid, "var-tmp", err);
+	if (options->cgroup2 && i == MOUNTNS_CGROUP)
+		return open_group(options->cgroup, err);
+	return prepare_tmpfs(i, err);
+}
+
 int mountns_prepare(const struct mountns_options *options, struct mountns_prepared *ret_prepared, struct error *err)
 {
 	struct mountns_prepared prepared;
@@ -96,10 +139,8 @@ int mountns_prepare(const struct mountns_options *options, struct mountns_prepar
 	for (int i = 0; i < MOUNTNS_PREPARED && r >= 0; i++) {
 		if (!is_wanted(options, i))
 			continue;
-		r = new_mount("tmpfs", prepared_mounts[i].mode, prepared_mounts[i].attributes);
-		if (r < 0)
-			error_set(err, -r, "mount", "tmpfs for %s", prepared_mounts[i].target);
-		else
+		r = prepare_mount(options, i, err);
+		if (r >= 0)
 			prepared.mounts[i] = r;
 	}
 	if (r >= 0)
@@ -275,5 +316,5 @@ int mountns_build(const struct mountns_options *options, const struct mountns_pr
 		if (r < 0)
 			return r;
 	}
-	return options->cgroup2 ? mount_fresh("cgroup2", "/sys/fs/cgroup", err) : 0;
+	return options->cgroup2 && !options->cgroup ? mount_fresh("cgroup2", "/sys/fs/cgroup", err) : 0;
 }

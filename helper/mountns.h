@@ -15,12 +15,13 @@
 
 /* What one sandbox shows. */
 struct mountns_options {
-	bool userns;       /* M is owned by U: nothing in it is setuid. Else setuid files work as on the host */
-	bool private_pids; /* a fresh /proc */
-	bool private_ipc;  /* a fresh /dev/mqueue, where the host has one */
-	bool private_tmp;  /* /tmp, /var/tmp, /dev/shm, and where screen(1) has its sockets */
-	bool cgroup2;      /* /sys/fs/cgroup: the session's own group; else an empty directory */
-	uid_t uid;         /* of XDG_RUNTIME_DIR */
+	bool userns;              /* M is owned by U: nothing in it is setuid. Else setuid files work as on the host */
+	bool private_pids;        /* a fresh /proc */
+	bool private_ipc;         /* a fresh /dev/mqueue, where the host has one */
+	unsigned int private_tmp; /* POLICY_PRIVATE_TMP_...: /tmp, /var/tmp, /dev/shm, and where screen(1) has its sockets */
+	bool cgroup2;             /* /sys/fs/cgroup: the sandbox's own group; else an empty directory */
+	const char *cgroup;       /* NULL: PID 1 is in the sandbox's group; else that group, below the root */
+	uid_t uid;                /* of XDG_RUNTIME_DIR */
 	gid_t gid;
 };
 

@@ -37,7 +37,7 @@ int request_check(const struct request *request, size_t size, struct error *err)
 
 	if (size < sizeof(*request) || request->magic != PROTOCOL_MAGIC)
 		return error_set(err, EPROTO, "request", "not from a pam_isolate of this version");
-	if (request->kind != REQUEST_OPEN && request->kind != REQUEST_COLLECT)
+	if (request->kind < REQUEST_OPEN || request->kind > REQUEST_COLLECT_ALL)
 		return error_set(err, EPROTO, "request", "unknown kind %u", request->kind);
 	if (request->n_groups > REQUEST_GROUPS_MAX || size != sizeof(*request) + request->n_groups * sizeof(*groups))
 		return error_set(err, EPROTO, "request", "wrong size");

@@ -6,7 +6,7 @@
  * What the module and the helper say to each other: fixed messages over a SOCK_SEQPACKET socket, both ends root on one machine.
  *
  *   module -> helper      struct request + n_groups x struct request_group      who logs in; nothing of what he gets
- *   helper -> module      struct reply, with two fds when it is REPLY_SANDBOX   the namespaces to join
+ *   helper -> module      struct reply, with fds when it is REPLY_SANDBOX       the namespaces to join
  *   module -> supervisor  struct control_request                                over RUNSTATEDIR/pam_isolate/<id>/control
  *   supervisor -> module  struct control_reply
  *
@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define PROTOCOL_MAGIC 0x69736f31u /* "iso1": the helper and the module are of one build, or the login is refused */
+#define PROTOCOL_MAGIC 0x69736f32u /* "iso2": the helper and the module are of one build, or the login is refused */
 
 /* The helper's end of the socket, placed there by client.c. */
 #define HELPER_SOCKET_FD 3
@@ -36,8 +36,9 @@ struct request_group {
 };
 
 enum request_kind {
-	REQUEST_OPEN = 1, /* a login: all fields; answered, then supervised */
-	REQUEST_COLLECT,  /* finish the work of session id's supervisor, which is gone: id alone counts; answered when done */
+	REQUEST_OPEN = 1,    /* a login: all fields; answered, then supervised */
+	REQUEST_COLLECT,     /* finish the work of session id's supervisor, which is gone: id alone counts; answered when done */
+	REQUEST_COLLECT_ALL, /* the same for whatever any supervisor or helper has left; answered when done */
 };
 
 struct request {
@@ -58,12 +59,13 @@ struct request {
 
 enum reply_kind {
 	REPLY_ERROR = 1, /* err says why; the login is refused */
-	REPLY_DONE,      /* nothing to join: the policy says Isolate=no, or the session is collected */
-	REPLY_SANDBOX,   /* join what the two fds name */
+	REPLY_DONE,      /* nothing to join: the policy says Isolate=no, or what is asked for is collected */
+	REPLY_SANDBOX,   /* join what the fds name */
 };
 
-/* The fds of REPLY_SANDBOX, in their order. */
-enum { REPLY_FD_INIT, REPLY_FD_MOUNTNS, REPLY_FDS };
+/* The fds of REPLY_SANDBOX, in their order. The last is there only for a login whose cgroup is not that of the sandbox's PID 1.
+ */
+enum { REPLY_FD_INIT, REPLY_FD_MOUNTNS, REPLY_FD_SUPERVISOR, REPLY_FD_CGROUPNS, REPLY_FDS_MAX };
 
 struct reply {
 	uint32_t magic;
@@ -72,11 +74,13 @@ struct reply {
 	/* The CLONE_NEW... flags of the namespaces that the leader joins by setns(pidfd of isolate-init). The mount namespace is
 	 * not among them: it is the second fd. */
 	uint64_t namespaces;
-	uint32_t userns; /* 1: there is a user namespace too, for the gate to enter */
+	uint32_t userns;    /* 1: there is a user namespace too, for the gate to enter */
+	uint32_t collected; /* REPLY_DONE: how many sessions were */
+	char banner[256];   /* a line for the user, or empty */
 };
 
 enum control_kind {
-	CONTROL_CLOSE = 1, /* the session ends: bring the leader home, kill what is left */
+	CONTROL_CLOSE = 1, /* the session ends: bring the leader home, answer, and end what is left */
 };
 
 struct control_request {

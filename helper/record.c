@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/record.h"
 
+#include "helper/cgroup_backend.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
@@ -13,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static const char *const files[] = { "session", "home", "control" };
+static const char *const files[] = { "session", "session.new", "home", "control" };
 
 int record_store_open(struct record_store *ret_store, struct error *err)
 {
@@ -36,13 +37,16 @@ int record_store_open(struct record_store *ret_store, struct error *err)
 	return 0;
 }
 
-static int write_all(int directory, const char *name, const char *text, int *ret_fd)
+void record_store_close(struct record_store *store)
 {
-	AUTO_CLOSE int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	cleanup_close(&store->directory);
+	cleanup_close(&store->lock);
+}
+
+static int write_all(int fd, const char *text)
+{
 	size_t length = strlen(text);
 
-	if (fd < 0)
-		return -errno;
 	while (length > 0) {
 		ssize_t n = write(fd, text, length);
 
@@ -51,32 +55,43 @@ static int write_all(int directory, const char *name, const char *text, int *ret
 		text += n;
 		length -= (size_t)n;
 	}
-	if (ret_fd)
-		*ret_fd = take_fd(&fd);
 	return 0;
 }
 
-static int write_session(int directory, const struct record_content *content, int *ret_fd)
+/* Returns the fd of the new file, or a negative errno. */
+static int new_file(int directory, const char *name)
 {
-	const struct request *request = content->request;
+	int fd = openat(directory, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_session(const struct record *record, const struct record_content *content, int fd)
+{
+	const char *id = record->name + (record->name[0] == '.');
+	const struct cgroup *cgroup = content->cgroup;
 	char text[1024];
 	int n = snprintf(text, sizeof(text),
 		"ID=%s\nUSER=%s\nUID=%u\nSERVICE=%s\nTTY=%s\nLEADER=%d\nSUPERVISOR=%d\nINIT=%d\nSINCE=%lld\nCGROUP=%s\nBACKEND=%"
-		"s\nOWNER=%d\n",
-		request->id, request->user, request->uid, request->service, request->tty, content->leader, getpid(),
-		content->init, (long long)time(NULL), content->cgroup, content->backend, content->owner);
-	AUTO_CLOSE int fd = -1;
-	int r;
+		"s\nOWNER=%d\nPIDNS=%d\n",
+		id, content->user, content->uid, content->service, content->tty, content->leader, getpid(), content->init,
+		(long long)content->since, content->group, cgroup ? cgroup->backend->name : "",
+		cgroup ? cgroup->owner : CGROUP_OURS, content->pidns);
 
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;
-	r = write_all(directory, "session", text, &fd);
-	if (r < 0)
-		return r;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
-	*ret_fd = take_fd(&fd);
-	return 0;
+	return write_all(fd, text);
+}
+
+static int write_home(int directory, const char *home)
+{
+	AUTO_CLOSE int fd = openat(directory, "home", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	return write_all(fd, home ? home : "");
 }
 
 /* Bound while the directory has another name than the leader will connect by: by its fd. But that path, too, has to fit
@@ -95,59 +110,133 @@ static int listen_at(int directory, const char *name, int *ret_socket)
 	return 0;
 }
 
-static int fill(int directory, const struct record_content *content, struct record *record)
-{
-	int r = write_session(directory, content, &record->session);
-
-	if (r >= 0)
-		r = write_all(directory, "home", content->home, NULL);
-	if (r >= 0)
-		r = listen_at(directory, "control", &record->control);
-	return r;
-}
-
+/* Without an fd: the want of one may be why. */
 static void remove_directory(const struct record_store *store, const char *name)
 {
-	AUTO_CLOSE int directory = openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[SESSION_ID_SIZE + 16];
 
-	if (directory < 0)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		unlinkat(directory, files[i], 0);
+		snprintf(path, sizeof(path), "%s/%s", name, files[i]);
+		unlinkat(store->directory, path, 0);
+	}
 	unlinkat(store->directory, name, AT_REMOVEDIR);
 }
 
-int record_make(
-	const struct record_store *store, const struct record_content *content, struct record *ret_record, struct error *err)
+static int open_directory(const struct record_store *store, const char *name)
 {
-	struct record record = { .session = -1, .control = -1 };
+	int fd = openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Under the store's lock: a collector would take a file that is not locked yet for left over. */
+static int claim(const struct record_store *store, const char *name, int *ret_directory)
+{
 	AUTO_CLOSE int directory = -1;
-	char hidden[SESSION_ID_SIZE + 1];
+	int fd;
+
+	if (mkdirat(store->directory, name, 0700) < 0)
+		return -errno;
+	directory = open_directory(store, name);
+	fd = directory < 0 ? directory : new_file(directory, "session");
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int saved = -errno;
+
+		close(fd);
+		fd = saved;
+	}
+	if (fd < 0)
+		remove_directory(store, name);
+	else
+		*ret_directory = take_fd(&directory);
+	return fd;
+}
+
+int record_claim(const struct record_store *store, const char *id, const struct record_content *content,
+	struct record *ret_record, struct error *err)
+{
+	struct record record = RECORD_NONE;
+	AUTO_CLOSE int directory = -1;
 	int r;
 
-	memcpy(record.id, content->request->id, sizeof(record.id));
-	snprintf(hidden, sizeof(hidden), ".%s", record.id);
-	if (mkdirat(store->directory, hidden, 0700) < 0)
-		return error_set(err, errno, "record", RECORD_DIR "/%s", record.id);
-	directory = openat(store->directory, hidden, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	r = directory < 0 ? -errno : fill(directory, content, &record);
-	if (r >= 0 && renameat(store->directory, hidden, store->directory, record.id) < 0)
-		r = -errno;
+	snprintf(record.name, sizeof(record.name), ".%s", id);
+	flock(store->lock, LOCK_EX);
+	r = record.session = claim(store, record.name, &directory);
+	flock(store->lock, LOCK_UN);
+	if (r >= 0)
+		r = write_home(directory, content->home);
+	if (r >= 0)
+		r = write_session(&record, content, record.session);
 	if (r < 0) {
-		remove_directory(store, hidden);
-		cleanup_close(&record.session);
-		cleanup_close(&record.control);
-		return error_set(err, -r, "record", RECORD_DIR "/%s", record.id);
+		record_remove(store, &record);
+		return error_set(err, -r, "record", RECORD_DIR "/%s", id);
 	}
 	*ret_record = record;
 	return 0;
+}
+
+static int publish(const struct record_store *store, const struct record_content *content, struct record *record)
+{
+	AUTO_CLOSE int directory = open_directory(store, record->name);
+	int r = directory < 0 ? directory : write_home(directory, content->home);
+
+	if (r >= 0)
+		r = write_session(record, content, record->session);
+	if (r >= 0)
+		r = listen_at(directory, "control", &record->control);
+	if (r >= 0 && renameat(store->directory, record->name, store->directory, record->name + 1) < 0)
+		r = -errno;
+	return r;
+}
+
+int record_publish(
+	const struct record_store *store, const struct record_content *content, struct record *record, struct error *err)
+{
+	int r = publish(store, content, record);
+
+	if (r < 0)
+		return error_set(err, -r, "record", RECORD_DIR "/%s", record->name + 1);
+	memmove(record->name, record->name + 1, strlen(record->name));
+	return 0;
+}
+
+static int rewrite(const struct record_store *store, const struct record_content *content, struct record *record)
+{
+	AUTO_CLOSE int directory = open_directory(store, record->name);
+	AUTO_CLOSE int fd = directory < 0 ? directory : new_file(directory, "session.new");
+	int r = fd < 0 ? fd : write_session(record, content, fd);
+
+	/* Whoever opens it by its name finds a file whose lock is held, at any time. */
+	if (r >= 0 && (flock(fd, LOCK_EX | LOCK_NB) < 0 || renameat(directory, "session.new", directory, "session") < 0))
+		r = -errno;
+	if (r < 0) {
+		if (directory >= 0)
+			unlinkat(directory, "session.new", 0);
+		return r;
+	}
+	cleanup_close(&record->session);
+	record->session = take_fd(&fd);
+	return 0;
+}
+
+int record_rewrite(
+	const struct record_store *store, const struct record_content *content, struct record *record, struct error *err)
+{
+	int r = rewrite(store, content, record);
+
+	return r < 0 ? error_set(err, -r, "record", RECORD_DIR "/%s", record->name) : 0;
 }
 
 void record_remove(const struct record_store *store, struct record *record)
 {
 	if (record->session < 0)
 		return;
-	remove_directory(store, record->id);
+	remove_directory(store, record->name);
+	record_abandon(record);
+}
+
+void record_abandon(struct record *record)
+{
 	cleanup_close(&record->session);
 	cleanup_close(&record->control);
 }
@@ -169,38 +258,57 @@ static const char *find_line(const char *text, const char *key, char *value, siz
 	return value;
 }
 
-static int read_session(int directory, char *cgroup, size_t size, enum cgroup_owner *ret_owner)
+static int read_session(int directory, struct record_remains *remains)
 {
-	char text[1024], owner[8];
+	char text[1024], number[16];
 	ssize_t n = read_file_at(directory, "session", text, sizeof(text));
 
-	if (n < 0)
+	if (n <= 0)
 		return (int)n;
-	if (!find_line(text, "\nCGROUP=", cgroup, size) || cgroup[0] != '/' || !find_line(text, "\nOWNER=", owner, sizeof(owner)))
+	if (!find_line(text, "\nCGROUP=", remains->cgroup, sizeof(remains->cgroup)) || remains->cgroup[0] != '/' ||
+		!find_line(text, "\nOWNER=", number, sizeof(number)))
 		return -EBADMSG;
-	*ret_owner = (enum cgroup_owner)atoi(owner);
+	remains->owner = (enum cgroup_owner)atoi(number);
+	if (!find_line(text, "\nLEADER=", number, sizeof(number)))
+		return -EBADMSG;
+	remains->leader = atoi(number);
+	if (!find_line(text, "\nPIDNS=", number, sizeof(number)))
+		return -EBADMSG;
+	remains->pidns = atoi(number) != 0;
 	return 0;
 }
 
-int record_take_over(const struct record_store *store, const char *id, struct record *ret_record, char *cgroup,
-	size_t cgroup_size, char *home, size_t home_size, enum cgroup_owner *ret_owner, struct error *err)
+static int read_home(int directory, struct record_remains *remains)
 {
-	AUTO_CLOSE int directory = openat(store->directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = read_file_at(directory, "home", text, sizeof(text));
+
+	if (n <= 0)
+		return n == -ENOENT ? 0 : (int)n;
+	remains->home = strdup(text);
+	return remains->home ? 0 : -ENOMEM;
+}
+
+int record_take_over(const struct record_store *store, const char *name, struct record *ret_record,
+	struct record_remains *ret_remains, struct error *err)
+{
+	AUTO_CLOSE int directory = openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO_CLOSE int session = directory < 0 ? -1 : openat(directory, "session", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	ssize_t n;
+	struct record_remains remains = { .leader = 0 };
 	int r;
 
 	if (session < 0)
-		return error_set(err, errno, "record", RECORD_DIR "/%s", id);
+		return error_set(err, errno, "record", RECORD_DIR "/%s", name);
 	if (flock(session, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, errno == EWOULDBLOCK ? EBUSY : errno, "record", "session %s has a supervisor", id);
-	r = read_session(directory, cgroup, cgroup_size, ret_owner);
+		return error_set(err, errno == EWOULDBLOCK ? EBUSY : errno, "record", "session %s has a supervisor", name);
+	r = read_session(directory, &remains);
+	if (r >= 0)
+		r = read_home(directory, &remains);
 	if (r < 0)
-		return error_set(err, -r, "record", RECORD_DIR "/%s/session", id);
-	n = read_file_at(directory, "home", home, home_size);
-	if (n < 0)
-		return error_set(err, (int)-n, "record", RECORD_DIR "/%s/home", id);
-	*ret_record = (struct record){ .session = take_fd(&session), .control = -1 };
-	snprintf(ret_record->id, sizeof(ret_record->id), "%s", id);
+		return error_set(err, -r, "record", RECORD_DIR "/%s", name);
+	*ret_record = RECORD_NONE;
+	ret_record->session = take_fd(&session);
+	snprintf(ret_record->name, sizeof(ret_record->name), "%s", name);
+	*ret_remains = remains;
 	return 0;
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/sandbox.h"
 
-#include "helper/cgroup_backend.h"
+#include "helper/cgroup_systemd.h"
+#include "helper/banner.h"
 #include "helper/caps.h"
+#include "helper/cgroupns.h"
 #include "helper/gatens.h"
 #include "helper/isolate-init.h"
+#include "helper/join.h"
 #include "helper/login_policy.h"
 #include "helper/mountns.h"
 #include "helper/pidns.h"
+#include "helper/shared.h"
 #include "helper/userns.h"
 #include "helper/utsns.h"
 #include "lib/cleanup.h"
@@ -30,9 +34,16 @@
 
 #define INIT_PROGRAM LIBEXECDIR "/isolate-init"
 
+/* How often a login finds the user's sandbox ending, and tries again, before it gives up. */
+#define JOIN_TRIES 50
+/* Some ten seconds. */
+#define ABANDON_TRIES 1000
+
 /* What the first process needs to know; it has a copy of all memory, but shares no fd table. */
 struct plan {
 	const struct request *request;
+	pid_t leader;
+	int leader_pidfd;
 	struct policy_effective effective;
 	struct mountns_options view;
 	struct mountns_prepared mounts;
@@ -59,8 +70,12 @@ static bool is_yes(const struct plan *plan, enum policy_key key)
 
 static int find_init_user(struct plan *plan, struct error *err)
 {
-	const struct passwd *entry = getpwnam(INIT_USER);
+	const struct passwd *entry;
 
+	errno = 0;
+	entry = getpwnam(INIT_USER);
+	if (!entry && errno != 0 && errno != ENOENT)
+		return error_set(err, errno, "init user", "look up the system user " INIT_USER);
 	if (!entry)
 		return error_set(err, ENOENT, "init user", "no system user " INIT_USER " for PID 1 of a sandbox in /etc/passwd");
 	if (entry->pw_uid == 0 || entry->pw_uid == plan->request->uid)
@@ -108,7 +123,7 @@ static int choose(struct plan *plan, struct error *err)
 		.userns = value(plan, POLICY_PRIVATE_USERS)->number != POLICY_PRIVATE_USERS_NO,
 		.private_pids = is_yes(plan, POLICY_PRIVATE_PIDS),
 		.private_ipc = is_yes(plan, POLICY_PRIVATE_IPC),
-		.private_tmp = value(plan, POLICY_PRIVATE_TMP)->number == POLICY_PRIVATE_TMP_YES,
+		.private_tmp = value(plan, POLICY_PRIVATE_TMP)->number,
 		.cgroup2 = is_v2 > 0,
 		.uid = plan->request->uid,
 		.gid = plan->request->gid,
@@ -141,7 +156,7 @@ static int exec_init(const struct plan *plan, struct error *err)
 {
 	char *argv[] = { (char[]){ "isolate-init" }, NULL }, *envp[] = { NULL };
 
-	if (dup2(plan->report, INIT_REPORT_FD) < 0 || sys_close_range(INIT_REPORT_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	if (dup2(plan->report, INIT_SOCKET_FD) < 0 || sys_close_range(INIT_SOCKET_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return error_set(err, errno, "pidns", "arrange the fds of " INIT_PROGRAM);
 	sys_execveat(plan->init_program, "", argv, envp, AT_EMPTY_PATH);
 	return error_set(err, errno, "pidns", INIT_PROGRAM);
@@ -206,19 +221,29 @@ static int hear(int report, int *mountns, struct error *err)
 	return error_set(err, EPROTO, "pidns", "the first process ended before it was ready");
 }
 
-static int write_record(const struct plan *plan, struct sandbox *sandbox, struct error *err)
+static void describe(const struct sandbox *sandbox, const struct session *session, struct record_content *ret_content)
 {
-	struct record_content content = {
-		.request = plan->request,
-		.leader = sandbox->leader,
+	*ret_content = (struct record_content){
+		.user = sandbox->user,
+		.uid = sandbox->uid,
+		.service = session->service,
+		.tty = session->tty,
+		.leader = session->leader,
 		.init = sandbox->init,
-		.backend = sandbox->cgroup.backend->name,
-		.cgroup = sandbox->cgroup.path,
-		.owner = sandbox->cgroup.owner,
-		.home = sandbox->cgroup.home,
+		.since = session->started,
+		.cgroup = sandbox->has_cgroup ? &sandbox->cgroup : NULL,
+		.group = sandbox->has_cgroup ? sandbox->cgroup.path : session->stay.path,
+		.home = session->stay.home,
+		.pidns = sandbox->namespaces & CLONE_NEWPID,
 	};
+}
 
-	return record_make(&sandbox->store, &content, &sandbox->record, err);
+static int publish(struct sandbox *sandbox, struct session *session, struct error *err)
+{
+	struct record_content content;
+
+	describe(sandbox, session, &content);
+	return record_publish(&sandbox->store, &content, &session->record, err);
 }
 
 static uint64_t namespaces_to_make(const struct plan *plan)
@@ -232,7 +257,7 @@ static int start_init(struct plan *plan, struct sandbox *sandbox, struct error *
 	int pair[2];
 	struct pidns_plan spawn = {
 		.cgroup = &sandbox->cgroup,
-		.leader = sandbox->leader,
+		.leader = plan->leader,
 		.userns = plan->userns,
 		.uid = plan->init_uid,
 		.gid = plan->init_gid,
@@ -244,26 +269,24 @@ static int start_init(struct plan *plan, struct sandbox *sandbox, struct error *
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_set(err, errno, "pidns", "socketpair");
-	AUTO_CLOSE int ours = pair[0];
+	sandbox->init_socket = pair[0];
 	AUTO_CLOSE int theirs = pair[1];
 
 	spawn.report = plan->report = theirs;
+	/* The leader joins what it has to by the pidfd; the mount namespace it gets as an fd. */
+	sandbox->userns = plan->view.userns;
+	sandbox->namespaces = (spawn.namespaces & ~(uint64_t)CLONE_NEWNS) | CLONE_NEWCGROUP;
 	r = pidns_spawn(&spawn, &sandbox->init, &sandbox->init_pidfd, err);
 	if (r < 0)
 		return r;
 	cleanup_close(&theirs);
-	r = hear(ours, &sandbox->mountns, err);
+	r = hear(sandbox->init_socket, &sandbox->mountns, err);
 	/* While it drops its privileges and becomes isolate-init. */
 	if (r > 0)
-		r = write_record(plan, sandbox, err);
+		r = publish(sandbox, sandbox->sessions, err);
 	if (r == 0)
-		r = hear(ours, &sandbox->mountns, err);
-	if (r > 0)
-		r = error_set(err, EPROTO, "pidns", "the first process does not keep to the order");
-	/* The leader joins what it has to by the pidfd; the mount namespace it gets as an fd. */
-	sandbox->userns = plan->view.userns;
-	sandbox->namespaces = (spawn.namespaces & ~(uint64_t)CLONE_NEWNS) | CLONE_NEWCGROUP;
-	return r;
+		r = hear(sandbox->init_socket, &sandbox->mountns, err);
+	return r > 0 ? error_set(err, EPROTO, "pidns", "the first process does not keep to the order") : r;
 }
 
 static int make_userns(struct plan *plan, struct error *err)
@@ -278,25 +301,71 @@ static int make_userns(struct plan *plan, struct error *err)
 	return userns_make(plan->request->uid, gids, n, &plan->userns, err);
 }
 
+static struct cgroup_login describe_login(const struct plan *plan, const struct sandbox *sandbox)
+{
+	return (struct cgroup_login){
+		.uid = plan->request->uid,
+		.id = plan->request->id,
+		.leader = plan->leader,
+		.shared = sandbox->shared,
+	};
+}
+
+static int claim(struct sandbox *sandbox, struct session *session, struct error *err)
+{
+	struct record_content content;
+
+	describe(sandbox, session, &content);
+	return record_claim(&sandbox->store, session->id, &content, &session->record, err);
+}
+
+/* First of all, so that whatever happens to us the rest can be found. */
+static int start_session(const struct plan *plan, struct sandbox *sandbox, struct error *err)
+{
+	const struct cgroup_login login = describe_login(plan, sandbox);
+	int pidfd = fcntl(plan->leader_pidfd, F_DUPFD_CLOEXEC, 0), r;
+	struct session *session = pidfd < 0 ? NULL : session_new(plan->request, plan->leader, pidfd);
+
+	if (!session) {
+		int saved = errno;
+
+		cleanup_close(&pidfd);
+		return error_set(err, saved, "session", "the leader's pidfd");
+	}
+	sandbox->sessions = session;
+	cgroup_guess_path(&login, session->stay.path);
+	/* As long as it is not known to be otherwise: no process is in there yet that would have to be killed. */
+	sandbox->namespaces = CLONE_NEWPID;
+	r = cgroup_read_home(plan->leader, &session->stay.home, err);
+	return r < 0 ? r : claim(sandbox, session, err);
+}
+
+static int make_groups(const struct plan *plan, struct sandbox *sandbox, struct error *err)
+{
+	const struct cgroup_login login = describe_login(plan, sandbox);
+	int r = cgroup_make(&plan->effective, &login, sandbox->store.lock, &sandbox->cgroup, &sandbox->sessions->stay, err);
+
+	sandbox->has_cgroup = r >= 0;
+	return r;
+}
+
 /* The way of a login from top to bottom. */
 static int make(struct plan *plan, struct sandbox *sandbox, struct error *err)
 {
-	const struct request *request = plan->request;
 	int r = choose(plan, err);
 
 	if (r >= 0)
-		r = record_store_open(&sandbox->store, err);
-	if (r >= 0) {
-		r = cgroup_make(
-			&plan->effective, request->uid, request->id, sandbox->leader, sandbox->store.lock, &sandbox->cgroup, err);
-		sandbox->has_cgroup = r >= 0;
-	}
+		r = start_session(plan, sandbox, err);
+	if (r >= 0)
+		r = make_groups(plan, sandbox, err);
+	if (r >= 0 && sandbox->cgroup.is_users)
+		plan->view.cgroup = sandbox->cgroup.path;
 	if (r >= 0 && plan->view.userns)
 		r = make_userns(plan, err);
 	if (r >= 0)
 		r = mountns_prepare(&plan->view, &plan->mounts, err);
 	if (r >= 0 && plan->view.userns)
-		r = gatens_prepare(request->shell, &plan->gate, err);
+		r = gatens_prepare(plan->request->shell, &plan->gate, err);
 	if (r >= 0) {
 		plan->init_program = open(INIT_PROGRAM, O_PATH | O_CLOEXEC);
 		if (plan->init_program < 0)
@@ -307,138 +376,337 @@ static int make(struct plan *plan, struct sandbox *sandbox, struct error *err)
 	return r;
 }
 
-int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, struct sandbox *ret_sandbox, struct error *err)
+void way_in_release(struct way_in *way)
 {
-	struct plan plan = { .request = request, .gate.gate = -1, .userns = -1, .init_program = -1, .report = -1 };
-	struct sandbox sandbox = {
+	cleanup_close(&way->init);
+	cleanup_close(&way->mountns);
+	cleanup_close(&way->supervisor);
+	cleanup_close(&way->cgroupns);
+}
+
+static int find_way_in(const struct sandbox *sandbox, struct way_in *way, struct error *err)
+{
+	way->namespaces = sandbox->namespaces;
+	way->userns = sandbox->userns;
+	way->init = fcntl(sandbox->init_pidfd, F_DUPFD_CLOEXEC, 0);
+	way->mountns = fcntl(sandbox->mountns, F_DUPFD_CLOEXEC, 0);
+	way->supervisor = sys_pidfd_open(getpid());
+	return way->init < 0 || way->mountns < 0 || way->supervisor < 0 ? error_set(err, errno, "leader", "fds for the leader")
+									: 0;
+}
+
+/* When the making has failed: nothing may be left of it. The leader goes home now, the rest in sandbox_abandon(). */
+static void undo(struct sandbox *sandbox)
+{
+	if (!sandbox->has_cgroup)
+		return;
+	sandbox_leave(sandbox, sandbox->sessions, NULL);
+	sandbox_kill(sandbox, NULL);
+}
+
+void sandbox_abandon(struct sandbox *sandbox)
+{
+	int r = 0;
+
+	for (int tries = 0; tries < ABANDON_TRIES && (r = sandbox_clear(sandbox, NULL)) == -EBUSY; tries++)
+		poll(NULL, 0, tries < 10 ? tries : 10);
+	sandbox->leaves_remains = r < 0;
+	sandbox_release(sandbox);
+}
+
+static void release_plan(struct plan *plan)
+{
+	mountns_release(&plan->mounts);
+	gatens_release(&plan->gate);
+	cleanup_close(&plan->userns);
+	cleanup_close(&plan->init_program);
+}
+
+/* sandbox is the caller's, with its store open; taken over when it works. */
+static int make_or_undo(struct plan *plan, struct sandbox *sandbox, struct way_in *way, struct error *err)
+{
+	int r = make(plan, sandbox, err);
+
+	if (r >= 0)
+		r = find_way_in(sandbox, way, err);
+	if (r >= 0 && sandbox->shared)
+		r = shared_listen(&sandbox->store, sandbox->uid, &sandbox->joins, err);
+	release_plan(plan);
+	if (r < 0) {
+		way_in_release(way);
+		undo(sandbox);
+		return r;
+	}
+	if (!sandbox->shared)
+		cleanup_close(&sandbox->mountns);
+	return SANDBOX_MADE;
+}
+
+/*
+ * One login of the user's makes the sandbox, the others, be it in the same moment, join it. The lock is held until that is
+ * decided, and the sandbox can be found.
+ */
+static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_in *way, struct error *err)
+{
+	for (int tries = 0; tries < JOIN_TRIES; tries++) {
+		AUTO_CLOSE int lock = -1;
+		AUTO_CLOSE int socket = -1;
+		int r = shared_lock(&sandbox->store, sandbox->uid, &lock, err);
+
+		if (r >= 0)
+			r = shared_connect(&sandbox->store, sandbox->uid, &socket, err);
+		if (r == -ENOENT)
+			return make_or_undo(plan, sandbox, way, err);
+		cleanup_close(&lock);
+		if (r >= 0)
+			r = join_ask(socket, plan->request, &plan->effective, plan->leader, plan->leader_pidfd, way, err);
+		if (r >= 0) {
+			sandbox_release(sandbox);
+			return SANDBOX_JOINED;
+		}
+		if (r != -EAGAIN)
+			return r;
+		poll(NULL, 0, tries);
+	}
+	return error_set(err, EBUSY, "join", "the sandbox of %s is ending", sandbox->user);
+}
+
+static int start(struct plan *plan, struct sandbox *sandbox, struct error *err)
+{
+	const struct policy_value *runtime = value(plan, POLICY_RUNTIME_MAX_SEC);
+
+	sandbox->user = strdup(plan->request->user);
+	sandbox->uid = plan->request->uid;
+	sandbox->shared = value(plan, POLICY_SCOPE)->number == POLICY_SCOPE_USER;
+	sandbox->outlives_logout = value(plan, POLICY_KILL_ON_LOGOUT)->number == POLICY_NO;
+	sandbox->since = session_clock();
+	sandbox->runtime_max = runtime->set && runtime->unit != POLICY_INFINITY ? runtime->number * 1000000 : 0;
+	memcpy(sandbox->id, plan->request->id, sizeof(sandbox->id));
+	for (size_t key = 0; key < POLICY_KEYS; key++)
+		sandbox->digests[key] = policy_digest(value(plan, (enum policy_key)key));
+	if (!sandbox->user)
+		return error_set(err, ENOMEM, "session", "memory");
+	return record_store_open(&sandbox->store, err);
+}
+
+static int open_sandbox(struct plan *plan, struct sandbox *sandbox, struct way_in *way, struct error *err)
+{
+	int r = start(plan, sandbox, err);
+
+	banner_make(&plan->effective, way->banner, sizeof(way->banner));
+	/* Before anybody is moved: the cgroup namespace of a login that stays in a scope of its own. */
+	if (r >= 0 && sandbox->shared && cgroup_systemd_runs())
+		r = cgroupns_make(&way->cgroupns, err);
+	if (r < 0)
+		return r;
+	return sandbox->shared ? make_or_join(plan, sandbox, way, err) : make_or_undo(plan, sandbox, way, err);
+}
+
+int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, struct sandbox *ret_sandbox,
+	struct way_in *ret_way, struct error *err)
+{
+	struct plan plan = {
+		.request = request,
 		.leader = leader,
 		.leader_pidfd = leader_pidfd,
-		.store = { -1, -1 },
-		.init_pidfd = -1,
-		.mountns = -1,
-		.record = { .session = -1, .control = -1 },
+		.gate.gate = -1,
+		.userns = -1,
+		.init_program = -1,
+		.report = -1,
 	};
+	struct way_in way = WAY_IN_NONE;
 	struct policy *policy = NULL;
 	int r;
 
 	memset(&plan.mounts, -1, sizeof(plan.mounts));
+	*ret_sandbox = SANDBOX_NONE;
 	r = login_policy(request, &policy, &plan.effective, err);
 	if (r > 0 && policy_check_built(&plan.effective, err) < 0)
 		r = -ENOTSUP;
-	if (r > 0) {
-		r = make(&plan, &sandbox, err);
-		mountns_release(&plan.mounts);
-		gatens_release(&plan.gate);
-		cleanup_close(&plan.userns);
-		cleanup_close(&plan.init_program);
-		if (r < 0) {
-			sandbox_end(&sandbox, NULL);
-			sandbox_clear(&sandbox, NULL);
-			sandbox_release(&sandbox);
-		} else {
-			*ret_sandbox = sandbox;
-			r = 1;
-		}
-	}
+	if (r > 0)
+		r = open_sandbox(&plan, ret_sandbox, &way, err);
 	policy_free(policy);
+	if (r < 0)
+		way_in_release(&way);
+	else
+		*ret_way = way;
 	return r;
 }
 
-/* A leader that has ended may have left its pid to another process by now. */
-static bool leader_lives(const struct sandbox *sandbox)
-{
-	struct pollfd ended = { .fd = sandbox->leader_pidfd, .events = POLLIN };
+/* ---- in the supervisor ---- */
 
-	return poll(&ended, 1, 0) == 0;
+int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error *err)
+{
+	int r = claim(sandbox, session, err);
+
+	if (r >= 0)
+		r = publish(sandbox, session, err);
+	if (r >= 0)
+		r = cgroup_enter(&sandbox->cgroup, session->leader, err);
+	if (r < 0) {
+		cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, NULL);
+		return r;
+	}
+	session->next = sandbox->sessions;
+	sandbox->sessions = session;
+	return 0;
 }
 
-int sandbox_end(struct sandbox *sandbox, struct error *err)
+size_t sandbox_count(const struct sandbox *sandbox)
+{
+	size_t n = 0;
+
+	for (const struct session *session = sandbox->sessions; session; session = session->next)
+		n += session->leader != 0;
+	return n;
+}
+
+int sandbox_leave(struct sandbox *sandbox, struct session *session, struct error *err)
 {
 	int r = 0;
 
-	if (!sandbox->has_cgroup)
-		return 0;
-	if (leader_lives(sandbox))
-		r = cgroup_send_home(&sandbox->cgroup, sandbox->leader, err);
-	if (sandbox->init_pidfd >= 0)
-		sys_pidfd_send_signal(sandbox->init_pidfd, SIGKILL);
-	/* With a PID namespace its init took all with it. */
-	if (!(sandbox->namespaces & CLONE_NEWPID)) {
-		int killed = cgroup_kill(&sandbox->cgroup, sandbox->leader, err);
-
-		r = r < 0 ? r : killed;
-	}
+	if (session_leader_lives(session))
+		r = cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, err);
+	session_forget_leader(session);
 	return r;
 }
 
-/* PID 1 ends when all of its namespace are reaped, also those whose parent is outside of it: the leader may take its time. */
-static bool reap(struct sandbox *sandbox, int milliseconds)
+void sandbox_sweep(struct sandbox *sandbox)
 {
-	struct pollfd ended = { .fd = sandbox->init_pidfd, .events = POLLIN };
-	siginfo_t info;
+	bool keeps_one = sandbox_count(sandbox) == 0;
 
-	if (poll(&ended, 1, milliseconds) <= 0)
-		return false;
-	if (sandbox->init_pidfd >= 0) {
-		waitid(P_PID, (id_t)sandbox->init, &info, WEXITED | __WALL);
-		cleanup_close(&sandbox->init_pidfd);
+	for (struct session **link = &sandbox->sessions; *link;) {
+		struct session *session = *link;
+
+		if (session->leader != 0 || keeps_one) {
+			keeps_one = keeps_one && session->leader != 0;
+			link = &session->next;
+			continue;
+		}
+		*link = session->next;
+		session_free(session, &sandbox->store);
 	}
-	return true;
 }
 
+int sandbox_note_logout(struct sandbox *sandbox, struct error *err)
+{
+	struct record_content content;
+
+	describe(sandbox, sandbox->sessions, &content);
+	return record_rewrite(&sandbox->store, &content, &sandbox->sessions->record, err);
+}
+
+void sandbox_close(struct sandbox *sandbox)
+{
+	shared_forget(&sandbox->store, sandbox->uid, &sandbox->joins);
+	cleanup_close(&sandbox->mountns);
+}
+
+void sandbox_ask(const struct sandbox *sandbox, char question)
+{
+	/* Without a PID namespace it could not know. */
+	if (sandbox->namespaces & CLONE_NEWPID)
+		send(sandbox->init_socket, &question, sizeof(question), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void sandbox_signal(const struct sandbox *sandbox, int signal)
+{
+	if (sandbox->namespaces & CLONE_NEWPID) {
+		pidns_signal(sandbox->init, sandbox->init_pidfd, signal);
+		return;
+	}
+	cgroup_signal(&sandbox->cgroup, signal, sandbox->sessions->leader, sandbox->init);
+	cgroup_signal(&sandbox->cgroup, SIGCONT, sandbox->sessions->leader, sandbox->init);
+}
+
+int sandbox_kill(struct sandbox *sandbox, struct error *err)
+{
+	int r = 0;
+
+	/* Not waited for, its pid is its own: the other way to name it, should the one fail. */
+	if (sandbox->init_pidfd >= 0 && sys_pidfd_send_signal(sandbox->init_pidfd, SIGKILL) < 0 && errno != ESRCH &&
+		kill(sandbox->init, SIGKILL) < 0)
+		r = error_set(err, errno, "end", "kill PID 1 of the sandbox");
+	/* With a PID namespace its init took all with it. */
+	if (r >= 0 && sandbox->init != 0 && sandbox->has_cgroup && !(sandbox->namespaces & CLONE_NEWPID))
+		r = cgroup_kill(&sandbox->cgroup, sandbox->sessions->leader, err);
+	return r;
+}
+
+struct strangers {
+	const struct sandbox *sandbox;
+	size_t n;
+};
+
+static void count_stranger(pid_t pid, void *data)
+{
+	struct strangers *strangers = data;
+	bool is_known = pid == strangers->sandbox->init || pid == getpid();
+
+	for (const struct session *session = strangers->sandbox->sessions; session && !is_known; session = session->next)
+		is_known = pid == session->leader;
+	strangers->n += !is_known;
+}
+
+bool sandbox_is_deserted(const struct sandbox *sandbox)
+{
+	struct strangers strangers = { .sandbox = sandbox };
+
+	return cgroup_each_process(&sandbox->cgroup, count_stranger, &strangers) >= 0 && strangers.n == 0;
+}
+
+static void ignore_process(pid_t pid, void *data)
+{
+	(void)pid, (void)data;
+}
+
+/* In a group of systemd's the leader stays, and so do we. */
+bool sandbox_is_empty(const struct sandbox *sandbox)
+{
+	if (sandbox->cgroup.owner != CGROUP_OURS)
+		return sandbox->init_pidfd < 0;
+	return cgroup_each_process(&sandbox->cgroup, ignore_process, NULL) <= 0;
+}
+
+/* PID 1 ends when all of its namespace are reaped, also those whose parent is outside of it: the leader may take its time. */
+static void reap(struct sandbox *sandbox)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (sandbox->init_pidfd >= 0 && waitid(P_PID, (id_t)sandbox->init, &info, WEXITED | WNOHANG | __WALL) == 0 &&
+		info.si_pid != 0)
+		cleanup_close(&sandbox->init_pidfd);
+}
+
+/* The groups go as soon as they are empty, which may be long before PID 1 can end, and v1 has no event for it. A leader that
+ * could not be brought home keeps its group as long as it lives. */
 int sandbox_clear(struct sandbox *sandbox, struct error *err)
 {
 	int r = 0;
 
-	/*
-	 * The groups go as soon as they are empty, which may be long before init can end, and v1 has no event for it. Killed
-	 * processes take milliseconds; a leader that could not be brought home keeps its group as long as it lives.
-	 */
-	for (int pause = 1; sandbox->has_cgroup; pause = pause < 100 ? 2 * pause : 100) {
-		if (sandbox->init_pidfd >= 0)
-			reap(sandbox, pause);
-		else
-			poll(NULL, 0, pause);
+	reap(sandbox);
+	if (sandbox->has_cgroup) {
 		r = cgroup_remove(&sandbox->cgroup, sandbox->store.lock, err);
-		if (r == -EBUSY)
-			continue;
-		cgroup_release(&sandbox->cgroup);
-		sandbox->has_cgroup = false;
+		if (r != -EBUSY) {
+			cgroup_release(&sandbox->cgroup);
+			sandbox->has_cgroup = false;
+		}
 	}
-	if (sandbox->init_pidfd >= 0)
-		reap(sandbox, -1);
-	return r;
+	return r == 0 && sandbox->init_pidfd >= 0 ? -EBUSY : r;
 }
 
 void sandbox_release(struct sandbox *sandbox)
 {
-	record_remove(&sandbox->store, &sandbox->record);
-	cleanup_close(&sandbox->mountns);
-	cleanup_close(&sandbox->store.directory);
-	cleanup_close(&sandbox->store.lock);
-}
+	sandbox_close(sandbox);
+	while (sandbox->sessions) {
+		struct session *session = sandbox->sessions;
 
-int sandbox_collect(const char *id, pid_t leader, int leader_pidfd, struct error *err)
-{
-	struct sandbox sandbox = { .leader = leader, .leader_pidfd = leader_pidfd, .init_pidfd = -1, .mountns = -1 };
-	char path[sizeof(sandbox.cgroup.path)], home[sizeof(sandbox.cgroup.home)];
-	enum cgroup_owner owner;
-	int r = record_store_open(&sandbox.store, err);
-
-	if (r >= 0)
-		r = record_take_over(&sandbox.store, id, &sandbox.record, path, sizeof(path), home, sizeof(home), &owner, err);
-	if (r >= 0)
-		r = cgroup_find(path, home, owner, &sandbox.cgroup, err);
-	if (r < 0)
-		return r;
-	sandbox.has_cgroup = true;
-	/* Forked by a leader that is in the session's groups still, we are too, and would be frozen and killed with what they
-	 * hold. */
-	r = cgroup_send_home(&sandbox.cgroup, getpid(), err);
-	if (r < 0)
-		return r;
-	r = sandbox_end(&sandbox, err);
-	sandbox_clear(&sandbox, err);
-	sandbox_release(&sandbox);
-	return r;
+		sandbox->sessions = session->next;
+		session_free(session, sandbox->leaves_remains ? NULL : &sandbox->store);
+	}
+	cleanup_close(&sandbox->init_socket);
+	cleanup_close(&sandbox->init_pidfd);
+	record_store_close(&sandbox->store);
+	free(sandbox->user);
+	sandbox->user = NULL;
 }

@@ -23,28 +23,32 @@ struct spawn {
 	int socket;
 	pid_t pid; /* of the second process, or a negative errno */
 	int pidfd;
+	int errnum; /* why it has not become the program */
 };
+
+static int arrange_fds(int null, int socket)
+{
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+		return -1;
+	/* dup2 onto itself would leave O_CLOEXEC set. */
+	if (socket == HELPER_SOCKET_FD ? fcntl(HELPER_SOCKET_FD, F_SETFD, 0) < 0 : dup2(socket, HELPER_SOCKET_FD) < 0)
+		return -1;
+	return sys_close_range(HELPER_SOCKET_FD + 1, ~0U, 0);
+}
 
 /* The second process: nothing but system calls. */
 static int run(void *data)
 {
-	const struct spawn *spawn = data;
+	struct spawn *spawn = data;
 	const char *name = strrchr(spawn->path, '/') + 1;
 	char *argv[] = { (char *)(uintptr_t)name, (char *)(uintptr_t)spawn->argument, NULL }, *envp[] = { NULL };
 	int null = open("/dev/null", O_RDWR);
 
 	/* The caller may be set-user-ID, like su: root with the real ids of a user, who could then send it signals. */
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
-		_exit(127);
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
-		_exit(127);
-	/* dup2 onto itself would leave O_CLOEXEC set. */
-	if (spawn->socket == HELPER_SOCKET_FD ? fcntl(HELPER_SOCKET_FD, F_SETFD, 0) < 0
-					      : dup2(spawn->socket, HELPER_SOCKET_FD) < 0)
-		_exit(127);
-	if (sys_close_range(HELPER_SOCKET_FD + 1, ~0U, 0) < 0)
-		_exit(127);
-	execve(spawn->path, argv, envp);
+	if (syscall(SYS_setgroups, 0, NULL) >= 0 && syscall(SYS_setresgid, 0, 0, 0) >= 0 &&
+		syscall(SYS_setresuid, 0, 0, 0) >= 0 && arrange_fds(null, spawn->socket) >= 0)
+		execve(spawn->path, argv, envp);
+	spawn->errnum = errno;
 	_exit(127);
 }
 
@@ -59,6 +63,11 @@ static int start_and_end(void *data)
 	spawn->pidfd = spawn->pid < 0 ? spawn->pid : sys_pidfd_open(spawn->pid);
 	if (spawn->pid > 0 && spawn->pidfd < 0)
 		spawn->pidfd = -errno;
+	/* vfork_call() comes back when it has become the program, or has not. */
+	if (spawn->errnum) {
+		cleanup_close(&spawn->pidfd);
+		spawn->pidfd = -spawn->errnum;
+	}
 	return 0;
 }
 

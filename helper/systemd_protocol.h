@@ -27,8 +27,9 @@ struct systemd_property {
 
 struct systemd_request {
 	uint32_t magic;
-	int32_t leader; /* pids as the host has them */
-	int32_t helper;
+	int32_t leader;  /* pids as the host has them */
+	int32_t helper;  /* goes with the leader when he is given a scope; 0: does not */
+	uint32_t shared; /* 1: one sandbox for all logins of the user: a scope for the helper, whatever the leader is in */
 	uint32_t uid;
 	char id[40];
 	uint32_t stop_user_manager; /* 1: UserManager=no */
@@ -40,8 +41,8 @@ struct systemd_request {
 struct systemd_reply {
 	uint32_t magic;
 	struct error err;
-	uint32_t adopted; /* 1: the login's own session scope; 0: a scope that was made, which leader and helper are in now */
-	char cgroup[96];  /* of the scope, below the root of each hierarchy */
+	uint32_t adopted; /* 1: the leader is in the login's own session scope still; 0: in one that was made */
+	char cgroup[96];  /* of the scope that the leader is in, below the root of each hierarchy */
 };
 
 /* How long isolate-systemd may take, D-Bus included. Beyond it the login is refused. */

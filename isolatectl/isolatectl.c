@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The administrator's tool: looks at the policy and at the sessions, changes neither. */
+/* The administrator's tool: looks at the policy and at the sessions, and clears away what is left of dead ones. */
 #include "config.h"
 
 #include "isolatectl/isolatectl.h"
@@ -19,6 +19,7 @@ struct command {
 static const struct command commands[] = {
 	{ "check", "[FILE...]", "read the policy, or each FILE alone, and say what is wrong with it", command_check },
 	{ "explain", "USER", "print what the policy says for USER, and where it says so", command_explain },
+	{ "gc", "", "remove what is left of sessions whose supervisor was killed", command_gc },
 	{ "list", "[--json]", "print the sessions that are running", command_list },
 };
 

@@ -13,6 +13,7 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 int command_check(int argc, char *argv[]);
 int command_explain(int argc, char *argv[]);
+int command_gc(int argc, char *argv[]);
 int command_list(int argc, char *argv[]);
 
 /* Says on standard error what is wrong with a policy: FILE:LINE: text. Returns STATUS_FAILED. */

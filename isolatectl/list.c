@@ -148,7 +148,8 @@ static void fill_cells(const struct session *session, struct line_texts *texts, 
 	cells[COLUMN_ID] = session->id;
 	cells[COLUMN_USER] = session->user;
 	cells[COLUMN_SERVICE] = session->service;
-	cells[COLUMN_LEADER] = texts->leader;
+	/* He has logged out, and left something running. */
+	cells[COLUMN_LEADER] = session->leader ? texts->leader : NULL;
 	cells[COLUMN_SINCE] = format_since(session->since, texts->since, sizeof(texts->since));
 	cells[COLUMN_MEMORY] = format_memory(&usage, texts->memory);
 	cells[COLUMN_TASKS] = format_tasks(&usage, texts->tasks);
@@ -164,7 +165,7 @@ static int add_line(struct libscols_table *table, const struct session *session)
 		return -ENOMEM;
 	fill_cells(session, &texts, cells);
 	for (size_t i = 0; i < COLUMNS; i++)
-		if (scols_line_set_data(line, i, cells[i]) < 0)
+		if (cells[i] && scols_line_set_data(line, i, cells[i]) < 0)
 			return -ENOMEM;
 	return 0;
 }

@@ -35,6 +35,7 @@ static const struct field fields[] = {
 	{ "CGROUP", FIELD_TEXT, offsetof(struct session, cgroup) },
 	{ "BACKEND", FIELD_TEXT, offsetof(struct session, backend) },
 	{ "OWNER", FIELD_NUMBER, offsetof(struct session, owner) },
+	{ "PIDNS", FIELD_NUMBER, offsetof(struct session, pidns) },
 };
 
 /* --- the record ------------------------------------------------------------ */

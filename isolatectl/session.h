@@ -22,6 +22,7 @@ struct session {
 	uint64_t uid;
 	uint64_t leader, supervisor, init; /* PIDs */
 	uint64_t since;                    /* seconds since the epoch */
+	uint64_t pidns;                    /* 1: it has a PID namespace */
 	uint64_t owner;                    /* who made the cgroup: enum cgroup_owner of helper/cgroup.h */
 };
 

@@ -157,6 +157,7 @@ ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE
 	int fds[MESSAGE_FDS_MAX] = { -1, -1, -1, -1 };
 	size_t n_fds;
 	ssize_t received;
+	bool too_much;
 
 	do
 		received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
@@ -164,16 +165,19 @@ ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE
 	if (received < 0)
 		return -errno;
 	n_fds = collect_fds(&message, fds);
+	too_much = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n_fds > MESSAGE_FDS_MAX;
 	/* An empty message cannot be told from the end of the stream: what came with it is nobody's. */
-	if (received == 0 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || n_fds > MESSAGE_FDS_MAX) {
+	if (received == 0 || too_much || !ret_fds) {
 		for (size_t i = 0; i < MESSAGE_FDS_MAX; i++)
 			cleanup_close(&fds[i]);
-		if (received != 0)
-			return -EMSGSIZE;
 		n_fds = 0;
 	}
-	memcpy(ret_fds, fds, sizeof(fds));
-	*ret_n_fds = n_fds;
+	if (received != 0 && too_much)
+		return -EMSGSIZE;
+	if (ret_fds) {
+		memcpy(ret_fds, fds, sizeof(fds));
+		*ret_n_fds = n_fds;
+	}
 	return received;
 }
 
@@ -186,8 +190,12 @@ int open_peer(int socket, pid_t *ret_pid)
 
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
-	pidfd = peer.pid > 0 ? sys_pidfd_open(peer.pid) : -1;
-	if (pidfd < 0 || poll(&state, 1, 0) != 0)
+	if (peer.pid <= 0)
+		return -ESRCH;
+	pidfd = sys_pidfd_open(peer.pid);
+	if (pidfd < 0 || poll(&state, 1, 0) < 0)
+		return -errno;
+	if (state.revents & (POLLHUP | POLLERR))
 		return -ESRCH;
 	*ret_pid = peer.pid;
 	return take_fd(&pidfd);

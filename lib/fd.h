@@ -34,8 +34,9 @@ int close_from(int first);
 int send_message(int socket, const void *data, size_t size, const int *fds, size_t n_fds);
 
 /* Receives one message of at most size bytes and at most MESSAGE_FDS_MAX fds, all O_CLOEXEC and owned by the caller; the rest
- * of ret_fds becomes -1. Returns its length, 0 at the end of the stream, or a negative errno: -EMSGSIZE for a message or a
- * number of fds that is larger (no fd is kept then). */
+ * of ret_fds becomes -1. Where none are wanted ret_fds and ret_n_fds are NULL, and any that come are closed. Returns its length,
+ * 0 at the end of the stream, or a negative errno: -EMSGSIZE for a message or a number of fds that is larger (no fd is kept
+ * then). */
 ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE_FDS_MAX], size_t *ret_n_fds);
 
 /*

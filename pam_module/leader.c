@@ -43,8 +43,10 @@ static int check_threads(struct error *err)
 
 	if (!tasks)
 		return error_set(err, errno, "leader", "/proc/self/task");
-	while ((entry = readdir(tasks)))
+	while (errno = 0, (entry = readdir(tasks)))
 		n += entry->d_name[0] != '.';
+	if (errno != 0)
+		return error_set(err, errno, "leader", "/proc/self/task");
 	return n == 1 ? 0 : error_set(err, EBUSY, "leader", "the service has %d threads, and a leader may have one", n);
 }
 
@@ -73,7 +75,9 @@ static int check_outside(struct error *err)
 	/* EPERM: owned by a user namespace above ours, as in some containers. */
 	if (owner < 0 && errno != EPERM)
 		return error_set(err, errno, "leader", "the owner of the PID namespace");
-	if (own.st_ino != children.st_ino || (owner >= 0 && fstat(owner, &owner_st) == 0 && owner_st.st_ino != userns.st_ino))
+	if (owner >= 0 && fstat(owner, &owner_st) < 0)
+		return error_set(err, errno, "leader", "the owner of the PID namespace");
+	if (own.st_ino != children.st_ino || (owner >= 0 && owner_st.st_ino != userns.st_ino))
 		return error_set(err, EALREADY, "leader", "this process is in a sandbox already");
 	return 0;
 }
@@ -153,26 +157,41 @@ static int set_namespaces(int fd, int flags)
 	return directory >= 0 && fchdir(directory) < 0 ? -errno : 0;
 }
 
-int leader_join(const struct leader_home *home, int supervisor, int init, int mountns, uint64_t namespaces, struct error *err)
+static int join(const struct client_answer *answer, struct error *err)
+{
+	/* A cgroup namespace that is the login's own is entered by its fd, and not with PID 1's others. */
+	int flags = (int)answer->namespaces & (answer->cgroupns < 0 ? ~0 : ~CLONE_NEWCGROUP);
+	int r = set_namespaces(answer->init, flags);
+
+	if (r >= 0 && answer->cgroupns >= 0)
+		r = set_namespaces(answer->cgroupns, CLONE_NEWCGROUP);
+	if (r < 0)
+		return error_set(err, -r, "leader", "enter the sandbox's namespaces");
+	r = set_namespaces(answer->mountns, CLONE_NEWNS);
+	return r < 0 ? error_set(err, -r, "leader", "enter the sandbox's mount namespace") : 0;
+}
+
+int leader_join(const struct leader_home *home, const struct client_answer *answer, struct error *err)
 {
 	struct error way_home;
-	int r = set_namespaces(init, (int)namespaces);
+	int r = join(answer, err);
 
-	if (r < 0)
-		error_set(err, -r, "leader", "enter the sandbox's namespaces");
-	else {
-		r = set_namespaces(mountns, CLONE_NEWNS);
-		if (r >= 0)
-			return 0;
-		error_set(err, -r, "leader", "enter the sandbox's mount namespace");
-	}
-	if (leader_go_home(home, supervisor, &way_home) < 0)
+	if (r < 0 && leader_go_home(home, answer->supervisor, &way_home) < 0)
 		error_prefix(err, "and no way back (%s)", way_home.text);
 	return r;
 }
 
+static bool is_home(const struct leader_home *home)
+{
+	struct stat mountns;
+
+	return namespace_number("mnt", &mountns, NULL) >= 0 && mountns.st_dev == home->device && mountns.st_ino == home->mountns;
+}
+
 static int follow(int pidfd)
 {
+	if (pidfd < 0)
+		return -ESRCH;
 	return set_namespaces(pidfd, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP);
 }
 
@@ -185,20 +204,24 @@ static int follow_pid(pid_t pid)
 
 int leader_go_home(const struct leader_home *home, int supervisor, struct error *err)
 {
-	struct stat mountns;
-	int r = supervisor < 0 ? -ESRCH : follow(supervisor);
+	int r = follow(supervisor);
+	bool is_out = r >= 0;
 
+	if (r >= 0 && is_home(home))
+		return 0;
 	/* Not just any parent: of su it is the user's shell, which can be where the user likes, and then we would go on there as
 	 * root. */
-	if (r < 0 && home->parent && getppid() == home->parent)
+	if (home->parent && getppid() == home->parent) {
 		r = follow_pid(home->parent);
-	if (r < 0)
-		r = follow_pid(1);
-	if (r < 0)
+		is_out |= r >= 0;
+		if (r >= 0 && is_home(home))
+			return 0;
+	}
+	r = follow_pid(1);
+	if (r < 0 && !is_out)
 		return error_set(err, -r, "leader", "leave the sandbox's namespaces");
-	r = namespace_number("mnt", &mountns, err);
-	if (r >= 0 && (mountns.st_dev != home->device || mountns.st_ino != home->mountns))
-		r = error_set(
-			err, ESTALE, "leader", "the supervisor is gone, and this process came from another place than PID 1's");
-	return r;
+	return is_home(home) ? 0
+			     : error_set(err, ESTALE, "leader",
+				       "this process came from another place than its parent, "
+				       "the supervisor and PID 1");
 }

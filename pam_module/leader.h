@@ -5,9 +5,9 @@
 /* The process that called pam_open_session: into the sandbox's namespaces and out of them (setns(2)). Never into its user
  * namespace. */
 
+#include "helper/client.h"
 #include "lib/error.h"
 
-#include <stdint.h>
 #include <sys/types.h>
 
 /* Where the leader belongs. */
@@ -24,16 +24,15 @@ struct leader_home {
  */
 int leader_check(struct leader_home *ret_home, struct error *err);
 
-/*
- * Enters mountns and those namespaces of the process behind the pidfd init that the CLONE_NEW... flags name. When it fails
- * halfway, the process is brought home by supervisor's namespaces; *err then tells of the failure, and of a failed way home.
- */
-int leader_join(const struct leader_home *home, int supervisor, int init, int mountns, uint64_t namespaces, struct error *err);
+/* Enters the sandbox of the helper's answer. When it fails halfway, the process is brought home; *err then tells of the failure,
+ * and of a failed way home. */
+int leader_join(const struct leader_home *home, const struct client_answer *answer, struct error *err);
 
 /*
- * Back to the namespaces of the process behind the pidfd supervisor, which never left ours; if it has ended, or is -1, to our
- * parent's, if it is the one that leader_check() found worthy, or to PID 1's. -ESTALE: those are not the ones that leader_check()
- * saw, but root's all the same. Other errors: the process is still in the sandbox's.
+ * Back to the namespaces that leader_check() saw: those of the process behind the pidfd supervisor (-1: none), which never left
+ * its own; but that of a shared sandbox was another leader's. Then our parent's, if it is the one that leader_check() found
+ * worthy, or PID 1's. -ESTALE: none of those are ours; the process is in one of root's all the same. Other errors: the process is
+ * still in the sandbox's.
  */
 int leader_go_home(const struct leader_home *home, int supervisor, struct error *err);
 

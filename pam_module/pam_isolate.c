@@ -6,11 +6,13 @@
 
 #include "helper/client.h"
 #include "lib/cleanup.h"
+#include "lib/syscalls.h"
 
 #include <errno.h>
 #include <pwd.h>
 #include <security/pam_ext.h>
 #include <security/pam_modules.h>
+#include <signal.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -19,6 +21,9 @@
 #define ENTRY_POINT __attribute__((visibility("default")))
 
 #define DATA_NAME "pam_isolate_session"
+
+/* How often the end of a session is tried. */
+#define CLOSE_TRIES 3
 
 struct options {
 	bool ignore_errors;
@@ -124,7 +129,7 @@ static int remember(pam_handle_t *pamh, const char *id, const struct leader_home
 }
 
 /* Everything after the helper has made the sandbox. */
-static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home, const struct client *helper,
+static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home,
 	const struct client_answer *answer, struct error *err)
 {
 	struct client supervisor = CLIENT_NONE;
@@ -133,7 +138,7 @@ static int join(pam_handle_t *pamh, const struct request *request, const struct 
 	if (r >= 0)
 		r = set_environment(pamh, request->uid, err);
 	if (r >= 0)
-		r = leader_join(home, helper->pidfd, answer->init, answer->mountns, answer->namespaces, err);
+		r = leader_join(home, answer, err);
 	if (r >= 0)
 		return 0;
 	/* We are outside again, or at least not going on. */
@@ -148,8 +153,8 @@ static int join(pam_handle_t *pamh, const struct request *request, const struct 
 static int collect(const char *id, struct error *err)
 {
 	struct request request = { .magic = PROTOCOL_MAGIC, .kind = REQUEST_COLLECT };
+	struct client_answer answer = CLIENT_ANSWER_NONE;
 	struct client helper = CLIENT_NONE;
-	struct client_answer answer;
 	int r;
 
 	memcpy(request.id, id, sizeof(request.id));
@@ -161,20 +166,35 @@ static int collect(const char *id, struct error *err)
 	return r;
 }
 
+/* Through the supervisor, or where there is none without him. What fails for a moment's want of something is tried again. */
+static int end_session(const char *id, struct client *supervisor, struct error *err)
+{
+	int r = -EIO;
+
+	for (int tries = 0; r < 0 && tries < CLOSE_TRIES; tries++) {
+		r = supervisor->pidfd >= 0 ? 0 : client_reach(id, supervisor, err);
+		if (r >= 0)
+			r = client_close(supervisor, err);
+		if (r == -ESRCH)
+			r = collect(id, err);
+		client_release(supervisor);
+	}
+	return r;
+}
+
 /* Home first, and then what a process at home may do: nothing is executed in the sandbox's view. */
 static int leave(const struct session *session, struct error *err)
 {
 	struct client supervisor = CLIENT_NONE;
 	struct error closing;
-	int reached = client_reach(session->id, &supervisor, &closing);
-	int r = leader_go_home(&session->home, supervisor.pidfd, err);
+	int r;
 
+	client_reach(session->id, &supervisor, &closing);
+	r = leader_go_home(&session->home, supervisor.pidfd, err);
 	/* From PID 1's namespaces, if they are not quite ours, the rest is done all the same; the error stays. */
 	if (r >= 0 || r == -ESTALE) {
-		int closed = reached < 0 ? reached : client_close(&supervisor, &closing);
+		int closed = end_session(session->id, &supervisor, &closing);
 
-		if (closed == -ESRCH)
-			closed = collect(session->id, &closing);
 		if (r >= 0 && closed < 0) {
 			*err = closing;
 			r = closed;
@@ -184,23 +204,49 @@ static int leave(const struct session *session, struct error *err)
 	return r;
 }
 
+/* The helper's answer is lost: he is killed if he is not at work as the supervisor yet, and what he has made goes. */
+static void give_up(const char *id, const struct client *helper)
+{
+	struct client supervisor = CLIENT_NONE;
+
+	if (client_reach(id, &supervisor, NULL) < 0)
+		sys_pidfd_send_signal(helper->pidfd, SIGKILL);
+	end_session(id, &supervisor, NULL);
+	client_release(&supervisor);
+}
+
+/* sshd shows it after login, and only on a terminal. Others print it at once, where it must not get into what a command prints.
+ */
+static void show_banner(pam_handle_t *pamh, const char *banner)
+{
+	const void *tty = NULL;
+	bool is_ssh = pam_get_item(pamh, PAM_TTY, &tty) == PAM_SUCCESS && tty && strcmp(tty, "ssh") == 0;
+
+	if (banner[0] && (is_ssh || isatty(STDOUT_FILENO)))
+		pam_info(pamh, "%s", banner);
+}
+
 /* Asks for a sandbox and enters it. */
 static int enter(pam_handle_t *pamh, const struct options *options, const struct request *request, size_t size,
-	const struct leader_home *home, const struct client *helper, struct error *err)
+	const struct leader_home *home, struct client *helper, struct error *err)
 {
-	struct client_answer answer;
+	struct client_answer answer = CLIENT_ANSWER_NONE;
 	int r = client_ask(helper, request, size, &answer, err);
 
-	if (r < 0)
+	if (r < 0) {
+		if (!helper->answered)
+			give_up(request->id, helper);
 		return r;
+	}
 	if (answer.kind == REPLY_DONE) {
 		if (options->debug)
 			pam_syslog(pamh, LOG_DEBUG, "%s is not isolated: the policy says so", request->user);
 		return 0;
 	}
-	r = join(pamh, request, home, helper, &answer, err);
-	cleanup_close(&answer.init);
-	cleanup_close(&answer.mountns);
+	r = join(pamh, request, home, &answer, err);
+	if (r >= 0)
+		show_banner(pamh, answer.banner);
+	client_answer_release(&answer);
 	if (r >= 0 && options->debug)
 		pam_syslog(pamh, LOG_DEBUG, "%s is in sandbox %s", request->user, request->id);
 	return r;

@@ -14,7 +14,7 @@ const struct policy_key_row policy_keys[POLICY_KEYS] = {
 		.help = "whether the login is put into a sandbox",
 	},
 	[POLICY_SCOPE] = {
-		.name = "Scope", .type = POLICY_TYPE_CHOICE, .choices = scopes, .default_value = "session", .built = "session",
+		.name = "Scope", .type = POLICY_TYPE_CHOICE, .choices = scopes, .default_value = "session",
 		.help = "one sandbox per login, or one for all of a user's logins",
 	},
 	[POLICY_PRIVATE_USERS] = {
@@ -52,7 +52,6 @@ const struct policy_key_row policy_keys[POLICY_KEYS] = {
 	},
 	[POLICY_PRIVATE_TMP] = {
 		.name = "PrivateTmp", .type = POLICY_TYPE_CHOICE, .choices = private_tmp, .default_value = "yes",
-		.built = "yes no",
 		.help = "/tmp, /var/tmp and /dev/shm per sandbox, or per user",
 	},
 	[POLICY_READ_ONLY_PATHS] = {
@@ -156,12 +155,16 @@ const struct policy_key_row policy_keys[POLICY_KEYS] = {
 		.help = "whether systemd --user may run for the user, outside of any sandbox",
 	},
 	[POLICY_KILL_ON_LOGOUT] = {
-		.name = "KillOnLogout", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "yes", .built = "yes",
+		.name = "KillOnLogout", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "yes",
 		.help = "end the sandbox at logout, or keep it while a process lives in it",
 	},
 	[POLICY_RUNTIME_MAX_SEC] = {
-		.name = "RuntimeMaxSec", .type = POLICY_TYPE_SECONDS, .built = "",
+		.name = "RuntimeMaxSec", .type = POLICY_TYPE_SECONDS,
 		.help = "how long a sandbox may live",
+	},
+	[POLICY_BANNER] = {
+		.name = "Banner", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "no",
+		.help = "tell the user his limits after login, in one line",
 	},
 	[POLICY_NO_NEW_PRIVILEGES] = {
 		.name = "NoNewPrivileges", .type = POLICY_TYPE_CHOICE, .choices = no_yes, .default_value = "no", .built = "no",

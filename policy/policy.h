@@ -56,6 +56,7 @@ enum policy_key {
 	POLICY_USER_MANAGER,
 	POLICY_KILL_ON_LOGOUT,
 	POLICY_RUNTIME_MAX_SEC,
+	POLICY_BANNER,
 	POLICY_NO_NEW_PRIVILEGES,
 	POLICY_CAPABILITY_BOUNDING_SET,
 	POLICY_SYSTEM_CALL_FILTER,
@@ -157,7 +158,8 @@ struct policy_effective {
  * For each key the most specific section that sets it wins: [user NAME], then the [group PATTERN] sections in the order of the
  * policy (fnmatch(3) on the names of subject->groups; a section that comes again stands where it came first), then [default],
  * then the row's default; and where none sets it, the value of falls_back_to. uid 0 gets Isolate=no whatever the policy says.
- * Also checks what only shows in the whole: PrivatePIDs=no asks for PrivateUsers=no (not with Isolate=no).
+ * Also checks what only shows in the whole: PrivatePIDs=no asks for PrivateUsers=no, and for Scope=session and KillOnLogout=yes
+ * (not with Isolate=no).
  * 0, or -EINVAL with *err naming file:line.
  */
 int policy_resolve(const struct policy *policy, const struct policy_subject *subject, struct policy_effective *ret_effective,
@@ -169,6 +171,12 @@ int policy_check_built(const struct policy_effective *effective, struct error *e
 
 /* The same for every value of the policy, whoever it is for. */
 int policy_check_all_built(const struct policy *policy, struct error *err);
+
+/* Whether the key is a limit of a control group, which can be changed while a sandbox stands. */
+bool policy_is_limit(enum policy_key key);
+
+/* A number to tell one value from another by, across the loads of a policy. 0: not set. */
+uint32_t policy_digest(const struct policy_value *value);
 
 /* Takes an item of a POLICY_TYPE_DEVICE_LIMITS list apart: the device's path is its first *ret_path_length bytes; the number a
  * second, UINT64_MAX for infinity. */

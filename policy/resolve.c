@@ -93,12 +93,27 @@ static int at_place(const struct policy_value *value, struct error *err)
 	return value->file ? error_prefix(err, "%s:%u", value->file, value->line) : error_prefix(err, "default");
 }
 
+/* What PrivatePIDs=no cannot go with: the gate finds U through P, and P's first process knows when the last one ends. */
+static const struct {
+	enum policy_key key;
+	unsigned int needed;
+} without_pidns[] = {
+	{ POLICY_PRIVATE_USERS, POLICY_PRIVATE_USERS_NO },
+	{ POLICY_SCOPE, POLICY_SCOPE_SESSION },
+	{ POLICY_KILL_ON_LOGOUT, POLICY_YES },
+};
+
 static int check_whole(const struct policy_effective *effective, struct error *err)
 {
-	if (is_choice(effective, POLICY_PRIVATE_PIDS, POLICY_NO) &&
-		!is_choice(effective, POLICY_PRIVATE_USERS, POLICY_PRIVATE_USERS_NO)) {
-		error_set(err, EINVAL, POLICY_STEP, "PrivatePIDs=no asks for PrivateUsers=no, not PrivateUsers=%s",
-			effective->values[POLICY_PRIVATE_USERS].text);
+	if (!is_choice(effective, POLICY_PRIVATE_PIDS, POLICY_NO))
+		return 0;
+	for (size_t i = 0; i < sizeof(without_pidns) / sizeof(without_pidns[0]); i++) {
+		const struct policy_key_row *row = &policy_keys[without_pidns[i].key];
+
+		if (is_choice(effective, without_pidns[i].key, without_pidns[i].needed))
+			continue;
+		error_set(err, EINVAL, POLICY_STEP, "PrivatePIDs=no asks for %s=%s, not %s=%s", row->name,
+			row->choices[without_pidns[i].needed], row->name, effective->values[without_pidns[i].key].text);
 		return at_place(&effective->values[POLICY_PRIVATE_PIDS], err);
 	}
 	return 0;
@@ -183,6 +198,33 @@ int policy_check_all_built(const struct policy *policy, struct error *err)
 			if (!is_built(&policy_keys[entry->key], &entry->value))
 				return not_built(&policy_keys[entry->key], &entry->value, err);
 	return 0;
+}
+
+bool policy_is_limit(enum policy_key key)
+{
+	switch (policy_keys[key].type) {
+	case POLICY_TYPE_BYTES:
+	case POLICY_TYPE_COUNT:
+	case POLICY_TYPE_QUOTA:
+	case POLICY_TYPE_WEIGHT:
+	case POLICY_TYPE_CPUS:
+	case POLICY_TYPE_DEVICE_LIMITS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* FNV-1a. */
+uint32_t policy_digest(const struct policy_value *value)
+{
+	uint32_t digest = 2166136261u;
+
+	if (!value->set)
+		return 0;
+	for (const char *text = value->text; *text; text++)
+		digest = (digest ^ (unsigned char)*text) * 16777619u;
+	return digest;
 }
 
 static bool falls_back(const struct policy_effective *effective, size_t key)

@@ -6,7 +6,7 @@ _isolatectl() {
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'check explain list --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'check explain gc list --help --version' -- "$word")
 		return
 	fi
 	case ${COMP_WORDS[1]} in

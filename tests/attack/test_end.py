@@ -8,6 +8,9 @@ import time
 from attack import inside, python_argv, line
 from harness import check, equal, kill, process, wait_for
 
+# Who ignores SIGTERM and SIGHUP lives for 5 seconds.
+GRACE = 7.0
+
 
 def cling(m):
     """A login that has left all it can behind, and waits."""
@@ -22,34 +25,34 @@ def attack_logout_with_daemons(m):
     """Daemons, stopped and traced processes, PID namespaces in PID namespaces, one that forks on: the logout ends them."""
     child, _ = cling(m)
     child.kill()
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_leader_is_killed(m):
     """Row 42."""
     _, session = cling(m)
     kill(session.leader)
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_init_is_killed(m):
     """By root, from outside."""
     _, session = cling(m)
     kill(session.init)
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_supervisor_is_killed(m):
     _, session = cling(m)
     kill(session.supervisor)
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_stopped_leader_is_killed(m):
     _, session = cling(m)
     os.kill(session.leader, signal.SIGSTOP)
     kill(session.leader)
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_stopped_init(m):
@@ -57,7 +60,7 @@ def attack_stopped_init(m):
     child, session = cling(m)
     os.kill(session.init, signal.SIGSTOP)
     child.kill()
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_stopped_supervisor(m):
@@ -84,7 +87,7 @@ def attack_kill_everything(m):
     child, _ = cling(m)
     m.ssh("alice", python_argv(m, "probe.py", "stop_all", "9") + " ; true")
     child.kill()
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_stop_everything(m):
@@ -99,7 +102,7 @@ def attack_stop_everything(m):
     equal(process(session.init).state, "S", "PID 1")
     child.kill()
     kill(session.leader)
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_frozen_from_inside(m):
@@ -109,7 +112,7 @@ def attack_frozen_from_inside(m):
     equal(line(child), "1\n")
     time.sleep(0.2)
     child.kill()
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
 
 
 def attack_blocked_in_a_fifo(m):
@@ -119,7 +122,7 @@ def attack_blocked_in_a_fifo(m):
     child = m.spawn_ssh("alice", command)
     equal(line(child), "here\n")
     child.kill()
-    m.nothing_left(2)
+    m.nothing_left(GRACE)
     os.unlink(f"{m.user('alice').home}/fifo")
 
 

@@ -48,9 +48,12 @@ def attack_ids_and_capabilities(m):
 
 
 def attack_fds_of_init(m):
-    """Nothing but /dev/null."""
+    """Nothing but /dev/null and the socket of its supervisor, which nobody in there gets at."""
     _, session = login(m)
-    equal(set(fds(session.init).values()), {"/dev/null"}, "fds of PID 1")
+    equal({name.split(":")[0] for name in fds(session.init).values()}, {"/dev/null", "socket"}, "fds of PID 1")
+    equal(len([name for name in fds(session.init).values() if name.startswith("socket:")]), 1, "sockets of PID 1")
+    done = m.ssh("alice", "ls /proc/1/fd; readlink /proc/1/fd/3; python3 -c 'import os; print(os.pidfd_open(1))'")
+    check("socket" not in done.out, f"PID 1's socket: {done.out}")
 
 
 def dumpable(pid: int) -> bool:

@@ -11,7 +11,8 @@ A test is a function of a file test_*.py; the runner (tests/lib/runner.py) hands
         equal(m.ssh("alice", "hostname").out, f"lab-{m.user('alice').name}\n")
 
 - Users are called by their short name: alice (bash, group students), bob (dash), carol (zsh), root; m.add_user() makes more.
-- m.ssh() runs a command; m.spawn_ssh() leaves it running; Master has many channels; Pty is a terminal.
+- m.ssh() runs a command; m.spawn_ssh() leaves it running; Master has many channels; Pty is a terminal; Leader is a PAM application
+  of our own, for what ssh cannot do or takes too long for.
 - m.sessions("alice") are the records of her logins: .id .leader .supervisor .init, and .read("memory", "memory.limit_in_bytes").
 - m.log.mark(), .since(mark), .expect(regex, mark): what went to syslog.
 - check(), equal(), matches(), wait_for() raise Failed; skip() says why a machine cannot run a test.
@@ -498,6 +499,7 @@ class Machine:
         self.undo.callback(run, "userdel", name)
         self.allow_key(name)
         entry = pwd.getpwnam(name)
+        self.undo.callback(shutil.rmtree, self.user_tmp(entry.pw_uid), True)
         if shell.endswith("zsh"):
             # Without it zsh asks a new user questions.
             write_text(f"{home}/.zshrc", "")
@@ -506,6 +508,10 @@ class Machine:
 
     def user(self, short: str) -> User:
         return self.users[short]
+
+    def user_tmp(self, uid: int) -> str:
+        """Where PrivateTmp=user keeps the files of a user."""
+        return f"{self.prefix}/var/lib/pam_isolate/tmp/{uid}"
 
     def add_sshd(self, name: str, config: str = "", **options) -> Sshd:
         """Another server, with more lines of configuration. Made once, there until the end of all tests."""
@@ -701,7 +707,10 @@ class Machine:
         return [f"cgroup {path}" for path in paths if os.path.exists(path)]
 
     def _records_left(self) -> list[str]:
-        return [f"record {self.records}/{name}" for name in os.listdir(self.records) if name != "lock"]
+        names = [name for name in os.listdir(self.records) if name not in ("lock", ".users")]
+        if os.path.isdir(f"{self.records}/.users"):
+            names += [f".users/{name}" for name in os.listdir(f"{self.records}/.users")]
+        return [f"record {self.records}/{name}" for name in names]
 
     @staticmethod
     def _mounts() -> set[str]:
@@ -840,3 +849,164 @@ class Pty:
             self.status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         with contextlib.suppress(OSError):
             os.close(self.fd)
+
+
+# A PAM application that is told on its stdin what to do, and answers each line with one that starts with "= ". The modules' messages
+# go to stderr.
+LEADER = r'''
+import ctypes, os, pwd, sys, time
+
+class Message(ctypes.Structure):
+    _fields_ = [("style", ctypes.c_int), ("text", ctypes.c_char_p)]
+
+TALK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.POINTER(ctypes.POINTER(Message)), ctypes.POINTER(ctypes.c_void_p),
+                        ctypes.c_void_p)
+
+class Conversation(ctypes.Structure):
+    _fields_ = [("talk", TALK), ("data", ctypes.c_void_p)]
+
+libc, pam = ctypes.CDLL(None), ctypes.CDLL("libpam.so.0")
+libc.calloc.restype = ctypes.c_void_p
+service = sys.argv[1].encode()
+
+@TALK
+def talk(n, messages, responses, _data):
+    for i in range(n):
+        print(messages[i].contents.text.decode(), file=sys.stderr, flush=True)
+    responses[0] = libc.calloc(n, 16)
+    return 0
+
+conversation = Conversation(talk, None)
+
+class Login:
+    def __init__(self, name):
+        self.user, self.pam = pwd.getpwnam(name), ctypes.c_void_p()
+        pam.pam_start(service, name.encode(), ctypes.byref(conversation), ctypes.byref(self.pam))
+
+    def open(self):
+        return pam.pam_open_session(self.pam, 0)
+
+    def close(self):
+        status = pam.pam_close_session(self.pam, 0)
+        pam.pam_end(self.pam, status)
+        return status
+
+    def run(self, command, wait=True):
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+            os.setgroups([self.user.pw_gid])
+            os.setgid(self.user.pw_gid)
+            os.setuid(self.user.pw_uid)
+            os.execv(self.user.pw_shell, ["sh", "-c", command])
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if wait else 0
+
+def cycle(count, *names):
+    """One login after the other: seconds of each."""
+    took = []
+    for i in range(int(count)):
+        start = time.monotonic()
+        login = Login(names[i % len(names)])
+        status = login.open()
+        if status == 0:
+            status = login.close()
+        took.append(time.monotonic() - start)
+        if status:
+            return f"login {i}: {status}"
+    return " ".join(f"{seconds:.6f}" for seconds in took)
+
+def crowd(count, *names):
+    """As many at the same time, each in a process of its own: what each has got."""
+    results, theirs = os.pipe()
+    until, ours = os.pipe()
+    for i in range(int(count)):
+        if os.fork() == 0:
+            os.close(ours)
+            login = Login(names[i % len(names)])
+            status = login.open()
+            os.write(theirs, b"%d\n" % status)
+            os.read(until, 1)
+            os._exit(status or login.close())
+    got = b""
+    while got.count(b"\n") < int(count):
+        got += os.read(results, 65536)
+    answer(got.decode().replace("\n", " "))
+    sys.stdin.readline()
+    os.close(ours)
+    return " ".join(str(os.waitstatus_to_exitcode(os.wait()[1])) for _ in range(int(count)))
+
+def answer(what):
+    print("=", what, flush=True)
+
+answer("ready")
+login = None
+while line := sys.stdin.readline():
+    word, _, rest = line.rstrip("\n").partition(" ")
+    if word == "open":
+        login = Login(rest)
+        answer(login.open())
+    elif word == "close":
+        answer(login.close())
+    elif word in ("run", "leave"):
+        answer(login.run(rest, word == "run"))
+    else:
+        answer({"cycle": cycle, "crowd": crowd}[word](*rest.split()))
+'''
+
+
+class Leader:
+    """
+    A PAM application that logs in by the service of m.sshd (or another): open(), run() a command in the session, close(). cycle()
+    and crowd() are for many logins without what ssh costs.
+    """
+
+    def __init__(self, machine: Machine, short: str = "", server: Sshd | None = None):
+        self.machine, self.short = machine, short
+        argv = machine.nursery(sys.executable, "-c", LEADER, (server or machine.sshd).service)
+        self.child = machine.spawn(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+        self._answer()
+        self.pid = next(one.pid for one in processes() if one.parent == self.child.pid)
+
+    def _answer(self) -> tuple[str, str]:
+        """What it said, and what was printed before."""
+        out = ""
+        while line := self.child.stdout.readline():
+            if line.startswith("= "):
+                return line[2:-1], out
+            out += line
+        raise Failed(f"the leader has ended: {self.child.stderr.read()}")
+
+    def _tell(self, text: str) -> tuple[str, str]:
+        self.child.stdin.write(text + "\n")
+        return self._answer()
+
+    def open(self) -> int:
+        """The module's result: 0 is PAM_SUCCESS."""
+        return int(self._tell(f"open {self.machine.user(self.short).name}")[0])
+
+    def close(self) -> int:
+        return int(self._tell("close")[0])
+
+    def run(self, command: str) -> Result:
+        status, out = self._tell(f"run {command}")
+        return Result(int(status), out, "")
+
+    def leave(self, command: str) -> None:
+        """Runs it, and does not wait for it, nor for its end."""
+        self._tell(f"leave {command}")
+
+    def cycle(self, count: int, *shorts: str) -> list[float]:
+        words = self._tell(f"cycle {count} {' '.join(self.machine.user(short).name for short in shorts)}")[0]
+        check(not words.startswith("login"), words)
+        return [float(word) for word in words.split()]
+
+    def crowd(self, count: int, *shorts: str) -> list[int]:
+        """Opens them; end_crowd() closes them."""
+        return [int(word) for word in self._tell(f"crowd {count} {' '.join(self.machine.user(short).name for short in shorts)}")[0].split()]
+
+    def end_crowd(self) -> list[int]:
+        return [int(word) for word in self._tell("")[0].split()]
+
+    def end(self) -> None:
+        self.child.stdin.close()
+        self.child.wait(10)

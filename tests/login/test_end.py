@@ -6,6 +6,9 @@ import time
 
 from harness import Master, Pty, alive, check, equal, kill, namespaces, read_text, wait_for, write_text
 
+# Between SIGTERM and SIGKILL at logout, and then a second as for all.
+GRACE = 5.0
+
 
 def stay(m, short: str = "alice"):
     """A login with a process in the foreground and one that has left its terminal, and its record."""
@@ -26,7 +29,15 @@ def login_ends_its_background_processes_at_logout(m):
 
 def login_ends_processes_that_ignore_every_signal(m):
     m.ssh("alice", "(trap '' HUP INT TERM QUIT; setsid sh -c 'while :; do sleep 1; done') > /dev/null 2>&1 < /dev/null & sleep 0.2").ok()
-    m.nothing_left()
+    m.nothing_left(GRACE + 1)
+
+
+def login_gives_processes_time_to_end_by_themselves(m):
+    path = f"{m.user('alice').home}/last-words"
+    command = f"trap 'sleep 1; echo saved > {path}; exit' TERM; while :; do sleep 0.1; done"
+    m.ssh("alice", f"setsid sh -c \"{command}\" > /dev/null 2>&1 < /dev/null & sleep 0.3").ok()
+    m.nothing_left(GRACE + 1)
+    equal(read_text(path), "saved\n")
 
 
 def login_ends_stopped_processes(m):
@@ -36,7 +47,8 @@ def login_ends_stopped_processes(m):
 
 def login_ends_processes_in_namespaces_of_their_own(m):
     m.ssh("alice", "unshare -Urpf --kill-child=0 sleep 1000 > /dev/null 2>&1 < /dev/null & sleep 0.3")
-    m.nothing_left()
+    # PID 1 of a namespace gets no SIGTERM that it has no handler for.
+    m.nothing_left(GRACE + 1)
 
 
 def login_leaves_nothing_after_the_terminal_hangs_up(m):

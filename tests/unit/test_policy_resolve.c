@@ -170,6 +170,7 @@ static void without_a_policy_the_defaults_hold(void **state)
 		{ POLICY_ROOT_EPHEMERAL, POLICY_NO },
 		{ POLICY_USER_MANAGER, POLICY_NO },
 		{ POLICY_KILL_ON_LOGOUT, POLICY_YES },
+		{ POLICY_BANNER, POLICY_NO },
 		{ POLICY_NO_NEW_PRIVILEGES, POLICY_NO },
 	};
 	struct policy_effective effective;
@@ -197,7 +198,7 @@ static void root_is_never_isolated(void **state)
 	struct policy_effective effective;
 
 	(void)state;
-	parse("[default]\nIsolate=yes\nPrivatePIDs=no\nScope=user\n[user root]\nIsolate=yes\n");
+	parse("[default]\nIsolate=yes\nPrivatePIDs=no\nPrivateClock=yes\n[user root]\nIsolate=yes\n");
 	effective = resolve(&root);
 	assert_true(effective.values[POLICY_ISOLATE].set);
 	assert_int_equal(effective.values[POLICY_ISOLATE].number, POLICY_NO);
@@ -294,10 +295,28 @@ static void private_pids_no_asks_for_private_users_no(void **state)
 	assert_int_equal(effective.values[POLICY_PRIVATE_PIDS].number, POLICY_NO);
 }
 
+static void private_pids_no_is_for_one_login_that_ends(void **state)
+{
+	struct policy_effective effective;
+
+	(void)state;
+	does_not_resolve("[default]\nPrivateUsers=no\nPrivatePIDs=no\nScope=user\n",
+		"p:3: PrivatePIDs=no asks for Scope=session, not Scope=user");
+	does_not_resolve("[user alice]\nPrivatePIDs=no\n[default]\nPrivateUsers=no\nKillOnLogout=off\n",
+		"p:2: PrivatePIDs=no asks for KillOnLogout=yes, not KillOnLogout=no");
+	parse("[default]\nPrivatePIDs=no\nPrivateUsers=no\nScope=session\nKillOnLogout=yes\n");
+	effective = resolve(&alice);
+	assert_int_equal(effective.values[POLICY_PRIVATE_PIDS].number, POLICY_NO);
+	parse("[default]\nPrivateUsers=no\nScope=user\nKillOnLogout=no\n");
+	effective = resolve(&alice);
+	assert_int_equal(effective.values[POLICY_SCOPE].number, POLICY_SCOPE_USER);
+	assert_int_equal(effective.values[POLICY_KILL_ON_LOGOUT].number, POLICY_NO);
+}
+
 static void what_is_not_isolated_need_not_fit_together(void **state)
 {
 	(void)state;
-	parse("[default]\nIsolate=no\nPrivatePIDs=no\n");
+	parse("[default]\nIsolate=no\nPrivatePIDs=no\nScope=user\nKillOnLogout=no\n");
 	resolve(&alice);
 }
 
@@ -338,13 +357,10 @@ static void is_built(const char *line)
 static void a_value_that_is_not_in_force_is_named_with_its_place(void **state)
 {
 	(void)state;
-	is_not_built("Scope=user", "p:2: Scope=user is not in force in this version");
 	is_not_built("PrivateUsers=root", "p:2: PrivateUsers=root is not in force in this version");
 	is_not_built("PrivateNetwork=on", "p:2: PrivateNetwork=yes is not in force in this version");
 	is_not_built("PrivateClock=yes", "p:2: PrivateClock=yes is not in force in this version");
-	is_not_built("PrivateTmp=user", "p:2: PrivateTmp=user is not in force in this version");
 	is_not_built("RootEphemeral=yes", "p:2: RootEphemeral=yes is not in force in this version");
-	is_not_built("KillOnLogout=no", "p:2: KillOnLogout=no is not in force in this version");
 	is_not_built("NoNewPrivileges=yes", "p:2: NoNewPrivileges=yes is not in force in this version");
 }
 
@@ -359,7 +375,6 @@ static void a_key_that_is_not_in_force_is_named_with_its_place(void **state)
 	is_not_built("BindReadOnlyPaths=/a", "p:2: BindReadOnlyPaths is not in force in this version");
 	is_not_built("TemporaryFileSystem=/a", "p:2: TemporaryFileSystem is not in force in this version");
 	is_not_built("RootDirectory=/a", "p:2: RootDirectory is not in force in this version");
-	is_not_built("RuntimeMaxSec=60", "p:2: RuntimeMaxSec is not in force in this version");
 	is_not_built("CapabilityBoundingSet=CAP_KILL", "p:2: CapabilityBoundingSet is not in force in this version");
 	is_not_built("SystemCallFilter=~@mount", "p:2: SystemCallFilter is not in force in this version");
 	is_not_built("RestrictNamespaces=user", "p:2: RestrictNamespaces is not in force in this version");
@@ -368,12 +383,13 @@ static void a_key_that_is_not_in_force_is_named_with_its_place(void **state)
 
 static void what_is_in_force_is_let_through(void **state)
 {
-	static const char *const lines[] = { "Isolate=yes", "Scope=session", "PrivateUsers=self", "PrivateUsers=no",
+	static const char *const lines[] = { "Isolate=yes", "Scope=session", "Scope=user", "PrivateUsers=self", "PrivateUsers=no",
 		"PrivateUsers=no\nPrivatePIDs=no", "PrivateIPC=no", "Hostname=lab-%u", "PrivateTmp=yes", "PrivateTmp=no",
-		"MemoryMax=1G", "MemoryHigh=1G", "MemorySwapMax=0", "CPUQuota=50%", "CPUWeight=100", "AllowedCPUs=0",
-		"TasksMax=10", "IOWeight=100", "UserMemoryMax=1G", "UserMemoryHigh=1G", "UserMemorySwapMax=1G",
+		"PrivateTmp=user", "MemoryMax=1G", "MemoryHigh=1G", "MemorySwapMax=0", "CPUQuota=50%", "CPUWeight=100",
+		"AllowedCPUs=0", "TasksMax=10", "IOWeight=100", "UserMemoryMax=1G", "UserMemoryHigh=1G", "UserMemorySwapMax=1G",
 		"UserCPUQuota=50%", "UserTasksMax=infinity", "PrivateNetwork=no", "PrivateClock=no", "UserManager=yes",
-		"KillOnLogout=yes", "NoNewPrivileges=no", "RootEphemeral=no" };
+		"KillOnLogout=yes", "KillOnLogout=no", "RuntimeMaxSec=60", "RuntimeMaxSec=infinity", "Banner=yes", "Banner=no",
+		"NoNewPrivileges=no", "RootEphemeral=no" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
@@ -384,7 +400,56 @@ static void what_is_in_force_is_let_through(void **state)
 static void who_is_not_isolated_is_let_through(void **state)
 {
 	(void)state;
-	is_built("Isolate=no\nScope=user\nReadOnlyPaths=/a");
+	is_built("Isolate=no\nPrivateClock=yes\nReadOnlyPaths=/a");
+}
+
+/* --- a sandbox that stands ------------------------------------------------- */
+
+static uint32_t digest(const char *line, enum policy_key key)
+{
+	struct policy_effective effective;
+	char text[256];
+
+	snprintf(text, sizeof(text), "[default]\n%s\n", line);
+	parse(text);
+	effective = resolve(&alice);
+	return policy_digest(&effective.values[key]);
+}
+
+static void a_digest_tells_values_apart(void **state)
+{
+	(void)state;
+	assert_int_equal(digest("", POLICY_MEMORY_MAX), 0);
+	assert_int_not_equal(digest("MemoryMax=1G", POLICY_MEMORY_MAX), 0);
+	assert_int_not_equal(digest("MemoryMax=1G", POLICY_MEMORY_MAX), digest("MemoryMax=2G", POLICY_MEMORY_MAX));
+	assert_int_not_equal(digest("MemoryMax=1G", POLICY_MEMORY_MAX), digest("MemoryMax=infinity", POLICY_MEMORY_MAX));
+	assert_int_not_equal(digest("Scope=user", POLICY_SCOPE), digest("Scope=session", POLICY_SCOPE));
+}
+
+/* Two loads of a policy, and a default that is now written down. */
+static void a_digest_is_of_the_value_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(digest("MemoryMax=1G", POLICY_MEMORY_MAX), digest("TasksMax=5\nMemoryMax=1G", POLICY_MEMORY_MAX));
+	assert_int_equal(digest("", POLICY_PRIVATE_TMP), digest("PrivateTmp=yes", POLICY_PRIVATE_TMP));
+	assert_int_equal(digest("KillOnLogout=no", POLICY_KILL_ON_LOGOUT), digest("KillOnLogout=off", POLICY_KILL_ON_LOGOUT));
+}
+
+/* As the manual has them. */
+static void limits_are_what_a_group_can_be_told_anew(void **state)
+{
+	static const enum policy_key limits[] = { POLICY_MEMORY_MAX, POLICY_MEMORY_HIGH, POLICY_MEMORY_SWAP_MAX, POLICY_CPU_QUOTA,
+		POLICY_CPU_WEIGHT, POLICY_ALLOWED_CPUS, POLICY_TASKS_MAX, POLICY_IO_WEIGHT, POLICY_IO_READ_BANDWIDTH_MAX,
+		POLICY_IO_WRITE_BANDWIDTH_MAX, POLICY_IO_READ_IOPS_MAX, POLICY_IO_WRITE_IOPS_MAX, POLICY_USER_MEMORY_MAX,
+		POLICY_USER_MEMORY_HIGH, POLICY_USER_MEMORY_SWAP_MAX, POLICY_USER_CPU_QUOTA, POLICY_USER_TASKS_MAX };
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		assert_true(policy_is_limit(limits[i]));
+	for (size_t key = 0; key < POLICY_KEYS; key++)
+		n += policy_is_limit((enum policy_key)key);
+	assert_int_equal(n, ARRAY_SIZE(limits));
 }
 
 /* --- explain --------------------------------------------------------------- */
@@ -425,6 +490,7 @@ static void explain_names_the_place_of_each_value(void **state)
 			 "UserTasksMax=9                  # p:3 [default]\n"
 			 "UserManager=no                  # default\n"
 			 "KillOnLogout=yes                # default\n"
+			 "Banner=no                       # default\n"
 			 "NoNewPrivileges=no              # default\n");
 }
 
@@ -517,11 +583,15 @@ int main(void)
 		resolve_test(a_user_key_that_is_set_anywhere_does_not_fall_back),
 		resolve_test(a_session_key_does_not_fall_back_to_the_users),
 		resolve_test(private_pids_no_asks_for_private_users_no),
+		resolve_test(private_pids_no_is_for_one_login_that_ends),
 		resolve_test(what_is_not_isolated_need_not_fit_together),
 		resolve_test(a_value_that_is_not_in_force_is_named_with_its_place),
 		resolve_test(a_key_that_is_not_in_force_is_named_with_its_place),
 		resolve_test(what_is_in_force_is_let_through),
 		resolve_test(who_is_not_isolated_is_let_through),
+		resolve_test(a_digest_tells_values_apart),
+		resolve_test(a_digest_is_of_the_value_alone),
+		cmocka_unit_test(limits_are_what_a_group_can_be_told_anew),
 		resolve_test(explain_names_the_place_of_each_value),
 		resolve_test(explain_says_only_that_a_user_is_not_isolated),
 		cmocka_unit_test(each_key_has_a_row_with_a_name_and_help),

@@ -17,7 +17,7 @@
 
 #define ID "0f0f0f0f-1111-2222-3333-444444444444"
 #define RECORD_HEAD "ID=" ID "\nUSER=alice\nUID=1000\nSERVICE=sshd\n"
-#define RECORD_TAIL "LEADER=12\nSUPERVISOR=13\nINIT=14\nSINCE=1700000000\nCGROUP=/isolate/1000/x\nBACKEND=v1\nOWNER=0\n"
+#define RECORD_TAIL "LEADER=12\nSUPERVISOR=13\nINIT=14\nSINCE=1700000000\nCGROUP=/isolate/1000/x\nBACKEND=v1\nOWNER=0\nPIDNS=1\n"
 #define RECORD RECORD_HEAD "TTY=\n" RECORD_TAIL
 
 struct fixture {
@@ -208,11 +208,11 @@ static void a_cgroup_is_a_path_that_goes_down(void **state)
 	static const char head[] = RECORD_HEAD "TTY=\nLEADER=12\nSUPERVISOR=13\nINIT=14\nSINCE=1\n";
 	char text[512];
 
-	snprintf(text, sizeof(text), "%sCGROUP=/a/../b\nBACKEND=v1\nOWNER=0\n", head);
+	snprintf(text, sizeof(text), "%sCGROUP=/a/../b\nBACKEND=v1\nOWNER=0\nPIDNS=1\n", head);
 	refuses(*state, text, ID ": CGROUP");
-	snprintf(text, sizeof(text), "%sCGROUP=a\nBACKEND=v1\nOWNER=0\n", head);
+	snprintf(text, sizeof(text), "%sCGROUP=a\nBACKEND=v1\nOWNER=0\nPIDNS=1\n", head);
 	refuses(*state, text, ID ": CGROUP");
-	snprintf(text, sizeof(text), "%sCGROUP=/a\nBACKEND=v3\nOWNER=0\n", head);
+	snprintf(text, sizeof(text), "%sCGROUP=/a\nBACKEND=v3\nOWNER=0\nPIDNS=1\n", head);
 	refuses(*state, text, ID ": BACKEND");
 }
 

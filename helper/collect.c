@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "helper/collect.h"
+
+#include "helper/cgroup.h"
+#include "helper/protocol.h"
+#include "helper/record.h"
+#include "helper/shared.h"
+#include "helper/spawn.h"
+#include "lib/cleanup.h"
+#include "lib/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define HELPER LIBEXECDIR "/isolate-helper"
+/* A look at all records costs some microseconds for each. */
+#define COLLECT_MILLISECONDS 1000
+/* How long the groups may take to become empty. */
+#define TRIES 200
+#define PAUSE_MILLISECONDS 5
+
+/* ---- one session ---- */
+
+/* Killed processes take a moment. 1: somebody is in them still. */
+static int remove_groups(struct cgroup *cgroup, int lock, struct error *err)
+{
+	int r = cgroup_remove(cgroup, lock, err);
+
+	for (int tries = 0; r == -EBUSY && tries < TRIES; tries++) {
+		poll(NULL, 0, PAUSE_MILLISECONDS);
+		r = cgroup_remove(cgroup, lock, err);
+	}
+	return r == -EBUSY ? 1 : r;
+}
+
+/* A leader whose pid is another's by now is not in there. */
+struct population {
+	pid_t leader;
+	bool has_leader, has_us;
+};
+
+static void look_for_leader(pid_t pid, void *data)
+{
+	struct population *population = data;
+
+	population->has_leader |= pid == population->leader;
+	population->has_us |= pid == getpid();
+}
+
+static int clear_groups(
+	const struct record_store *store, const struct record_remains *remains, struct cgroup *cgroup, struct error *err)
+{
+	struct population population = { .leader = remains->leader };
+	int sent = 0, killed = 0, removed;
+
+	cgroup_each_process(cgroup, look_for_leader, &population);
+	/* Started by him, we are where he is. */
+	if (population.has_us)
+		cgroup_send_home(cgroup, remains->home, getpid(), NULL);
+	if (population.has_leader)
+		sent = cgroup_send_home(cgroup, remains->home, remains->leader, err);
+	if (!remains->pidns)
+		killed = cgroup_kill(cgroup, remains->leader, err);
+	removed = remove_groups(cgroup, store->lock, err);
+	/* Groups that another leader of a shared sandbox is still in are left to him. */
+	if (removed > 0)
+		return sent < 0 ? sent : killed;
+	return removed;
+}
+
+/* name: of the record's directory. 1: done; -EBUSY: it is looked after; -ENOENT: it is gone. A record stays when what it tells of
+ * stays.
+ */
+static int collect_record(const struct record_store *store, const char *name, struct error *err)
+{
+	struct record_remains remains = { .home = NULL };
+	struct record record = RECORD_NONE;
+	struct cgroup cgroup;
+	int r = record_take_over(store, name, &record, &remains, err);
+
+	if (r >= 0 && remains.cgroup[0]) {
+		r = cgroup_find(remains.cgroup, remains.owner, &cgroup, err);
+		if (r >= 0) {
+			r = clear_groups(store, &remains, &cgroup, err);
+			cgroup_release(&cgroup);
+		}
+	}
+	free(remains.home);
+	if (r >= 0)
+		record_remove(store, &record);
+	cleanup_close(&record.session);
+	return r < 0 ? r : 1;
+}
+
+int collect_session(const char *id, struct error *err)
+{
+	struct record_store store;
+	int r = record_store_open(&store, err);
+
+	if (r < 0)
+		return r;
+	r = collect_record(&store, id, err);
+	record_store_close(&store);
+	return r < 0 && r != -ENOENT ? r : 0;
+}
+
+/* ---- all of them ---- */
+
+struct collection {
+	const struct record_store *store;
+	int directory; /* whose names are gone through */
+};
+
+/* Calls function for each name in collection's directory that does not start with a dot, or does. Returns the sum of its results,
+ * or the last error: one that cannot be removed does not keep the others. */
+static int for_each_name(const struct collection *collection, bool hidden,
+	int (*function)(const struct collection *collection, const char *name, struct error *err), struct error *err)
+{
+	AUTO_CLOSEDIR DIR *names = fdopendir(openat(collection->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *entry;
+	int sum = 0, result = 0;
+
+	if (!names)
+		return error_set(err, errno, "collect", "directory");
+	while ((entry = readdir(names))) {
+		int r;
+
+		if ((entry->d_name[0] == '.') != hidden || strlen(entry->d_name) > SESSION_ID_SIZE)
+			continue;
+		r = function(collection, entry->d_name, err);
+		result = r < 0 ? r : result;
+		sum += r > 0 ? r : 0;
+	}
+	return result < 0 ? result : sum;
+}
+
+static int collect_if_left(const struct collection *collection, const char *name, struct error *err)
+{
+	int r = collect_record(collection->store, name, err);
+
+	return r == -EBUSY || r == -ENOENT ? 0 : r;
+}
+
+static int collect_published(const struct collection *collection, const char *name, struct error *err)
+{
+	return strlen(name) == SESSION_ID_SIZE - 1 ? collect_if_left(collection, name, err) : 0;
+}
+
+/* ".<id>": a claim. A directory that has no file yet is as old as its helper's next system call, or left over: the lock tells. */
+static int collect_claim(const struct collection *collection, const char *name, struct error *err)
+{
+	int r;
+
+	if (strlen(name) != SESSION_ID_SIZE)
+		return 0;
+	r = collect_if_left(collection, name, err);
+	flock(collection->store->lock, LOCK_EX);
+	if (r == 0 && faccessat(collection->store->directory, name, F_OK, 0) == 0) {
+		char session[SESSION_ID_SIZE + sizeof("/session")];
+
+		snprintf(session, sizeof(session), "%s/session", name);
+		if (faccessat(collection->store->directory, session, F_OK, 0) < 0 && errno == ENOENT)
+			r = unlinkat(collection->store->directory, name, AT_REMOVEDIR) == 0;
+	}
+	flock(collection->store->lock, LOCK_UN);
+	return r;
+}
+
+static int collect_shared(const struct collection *collection, const char *name, struct error *err)
+{
+	char *end;
+	unsigned long uid = strtoul(name, &end, 10);
+
+	(void)err;
+	if (end != name && *end == '\0')
+		shared_clean(collection->store, (uid_t)uid);
+	return 0;
+}
+
+static int collect_users(const struct record_store *store, struct error *err)
+{
+	AUTO_CLOSE int directory = openat(store->directory, SHARED_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct collection collection = { .store = store, .directory = directory };
+
+	return directory < 0 ? 0 : for_each_name(&collection, false, collect_shared, err);
+}
+
+int collect_all(struct error *err)
+{
+	struct record_store store;
+	struct collection collection = { .store = &store };
+	int results[3] = { 0 }, sum = 0, r = record_store_open(&store, err);
+
+	if (r < 0)
+		return r;
+	collection.directory = store.directory;
+	results[0] = for_each_name(&collection, false, collect_published, err);
+	results[1] = for_each_name(&collection, true, collect_claim, err);
+	results[2] = collect_users(&store, err);
+	record_store_close(&store);
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		r = results[i] < 0 ? results[i] : r;
+		sum += results[i] > 0 ? results[i] : 0;
+	}
+	return r < 0 ? r : sum;
+}
+
+static int64_t milliseconds(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000 + time->tv_nsec / 1000000;
+}
+
+/* The lock file is never written to: its time is when somebody last collected. One in the future means nothing. */
+static bool is_due(const struct record_store *store)
+{
+	struct timespec now;
+	struct stat st;
+	int64_t age;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (fstat(store->lock, &st) < 0)
+		return false;
+	age = milliseconds(&now) - milliseconds(&st.st_mtim);
+	return (age < 0 || age >= COLLECT_MILLISECONDS) && futimens(store->lock, NULL) == 0;
+}
+
+void collect_if_due(const struct record_store *store)
+{
+	struct request request = {
+		.magic = PROTOCOL_MAGIC,
+		.kind = REQUEST_COLLECT_ALL,
+		.id = "00000000-0000-0000-0000-000000000000",
+		.user = "-",
+	};
+	AUTO_CLOSE int socket = -1;
+	AUTO_CLOSE int pidfd = -1;
+
+	if (is_due(store) && spawn_program(HELPER, NULL, &socket, &pidfd) >= 0)
+		send_message(socket, &request, sizeof(request), NULL, 0);
+}
