@@ -188,6 +188,8 @@ static int write_setting(const struct cgroup *cgroup, const struct cgroup_settin
 static int write_limits(const struct cgroup *cgroup, const struct cgroup_hierarchy *hierarchy, int group, bool of_user,
 	const struct policy_effective *effective, struct error *err)
 {
+	if (of_user && cgroup->backend->make_way)
+		cgroup->backend->make_way(effective, group);
 	for (size_t i = 0; i < cgroup->backend->n_settings; i++) {
 		const struct cgroup_setting *setting = &cgroup->backend->settings[i];
 		enum policy_key key = of_user ? setting->user : setting->session;
@@ -360,28 +362,35 @@ int cgroup_find(const char *path, enum cgroup_owner owner, struct cgroup *ret_cg
 }
 
 /* Both groups exist, and are in use. */
+static int write_both(const struct cgroup *cgroup, const struct cgroup_hierarchy *hierarchy,
+	const struct policy_effective *effective, struct error *err)
+{
+	AUTO_CLOSE int user = hierarchy->session < 0 ? -1 : open_dir_at(hierarchy->session, "..");
+	AUTO_CLOSE int top = user < 0 ? -1 : open_dir_at(user, "..");
+	int r;
+
+	/* The running sandbox is not in the hierarchies that only the new policy needs. */
+	if (top < 0)
+		return error_set(err, ENOTSUP, "cgroup", "the running sandbox is not in the %s hierarchy", hierarchy->controller);
+	r = cgroup->backend->prepare_group(cgroup, effective, user, top, err);
+	if (r >= 0)
+		r = cgroup->backend->prepare_group(cgroup, effective, hierarchy->session, user, err);
+	if (r >= 0)
+		r = write_limits(cgroup, hierarchy, user, true, effective, err);
+	return r < 0 ? r : write_limits(cgroup, hierarchy, hierarchy->session, false, effective, err);
+}
+
+/* One that cannot be had does not keep the others from being in force. */
 static int write_all_limits(const struct cgroup *cgroup, const struct policy_effective *effective, struct error *err)
 {
-	int r = check_controllers(cgroup, effective, err);
+	int result = check_controllers(cgroup, effective, err);
 
-	for (size_t i = 0; i < cgroup->n_hierarchies && r >= 0; i++) {
-		const struct cgroup_hierarchy *hierarchy = &cgroup->hierarchies[i];
-		AUTO_CLOSE int user = hierarchy->session < 0 ? -1 : open_dir_at(hierarchy->session, "..");
-		AUTO_CLOSE int top = user < 0 ? -1 : open_dir_at(user, "..");
+	for (size_t i = 0; i < cgroup->n_hierarchies; i++) {
+		int r = write_both(cgroup, &cgroup->hierarchies[i], effective, err);
 
-		/* The running sandbox is not in the hierarchies that only the new policy needs. */
-		if (top < 0)
-			return error_set(
-				err, ENOTSUP, "cgroup", "the running sandbox is not in the %s hierarchy", hierarchy->controller);
-		r = cgroup->backend->prepare_group(cgroup, effective, user, top, err);
-		if (r >= 0)
-			r = cgroup->backend->prepare_group(cgroup, effective, hierarchy->session, user, err);
-		if (r >= 0)
-			r = write_limits(cgroup, hierarchy, user, true, effective, err);
-		if (r >= 0)
-			r = write_limits(cgroup, hierarchy, hierarchy->session, false, effective, err);
+		result = r < 0 ? r : result;
 	}
-	return r;
+	return result;
 }
 
 int cgroup_update(const struct policy_effective *effective, const char *path, struct error *err)

@@ -50,6 +50,8 @@ struct cgroup_backend {
 	bool (*has_device)(const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, const char *line);
 	/* Opens the hierarchies that a session of this policy is in; effective is NULL for all that there may be. */
 	int (*open_hierarchies)(const struct policy_effective *effective, struct cgroup *cgroup, struct error *err);
+	/* Before the limits of a user's group are written. NULL: nothing to do. */
+	void (*make_way)(const struct policy_effective *effective, int user);
 	/* Makes what the policy needs work in group, an open directory below parent. Done again for a group that exists. */
 	int (*prepare_group)(
 		const struct cgroup *cgroup, const struct policy_effective *effective, int group, int parent, struct error *err);

@@ -7,6 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -225,6 +226,29 @@ static int prepare_group(
 	return 0;
 }
 
+/* The kernel refuses a user's quota that is below one of his sessions': those that run already get as much as he has in all,
+ * which is what he can use anyway. */
+static void lower_quotas(const struct policy_effective *effective, int user)
+{
+	const struct policy_value *of_user = &effective->values[POLICY_USER_CPU_QUOTA];
+	AUTO_CLOSEDIR DIR *sessions = of_user->set ? fdopendir(openat(user, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : NULL;
+	const struct dirent *entry;
+	char most[CGROUP_VALUE_MAX];
+
+	snprintf(most, sizeof(most), "%" PRIu64, of_user->number * (CGROUP_CPU_PERIOD_US / 100));
+	while (sessions && (entry = readdir(sessions))) {
+		char text[CGROUP_VALUE_MAX];
+		AUTO_CLOSE int session = -1;
+
+		if (entry->d_name[0] == '.' || entry->d_type != DT_DIR)
+			continue;
+		session = openat(user, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (session >= 0 && read_file_at(session, "cpu.cfs_quota_us", text, sizeof(text)) > 0 && text[0] != '-' &&
+			strtoull(text, NULL, 10) > strtoull(most, NULL, 10))
+			write_file_at(session, "cpu.cfs_quota_us", most);
+	}
+}
+
 /* Signals each process of the group once. Returns how many there were, or a negative errno. */
 static int kill_each(int group)
 {
@@ -278,6 +302,7 @@ const struct cgroup_backend cgroup_backend_v1 = {
 	.format_device = format_device,
 	.has_device = has_device,
 	.open_hierarchies = open_hierarchies,
+	.make_way = lower_quotas,
 	.prepare_group = prepare_group,
 	.kill = kill_all,
 };

@@ -97,18 +97,6 @@ static int collect_record(const struct record_store *store, const char *name, st
 	return r < 0 ? r : 1;
 }
 
-int collect_session(const char *id, struct error *err)
-{
-	struct record_store store;
-	int r = record_store_open(&store, err);
-
-	if (r < 0)
-		return r;
-	r = collect_record(&store, id, err);
-	record_store_close(&store);
-	return r < 0 && r != -ENOENT ? r : 0;
-}
-
 /* ---- all of them ---- */
 
 struct collection {
@@ -177,7 +165,7 @@ static int collect_shared(const struct collection *collection, const char *name,
 	unsigned long uid = strtoul(name, &end, 10);
 
 	(void)err;
-	if (end != name && *end == '\0')
+	if (end != name && (*end == '\0' || strcmp(end, ".lock") == 0))
 		shared_clean(collection->store, (uid_t)uid);
 	return 0;
 }
@@ -188,6 +176,19 @@ static int collect_users(const struct record_store *store, struct error *err)
 	struct collection collection = { .store = store, .directory = directory };
 
 	return directory < 0 ? 0 : for_each_name(&collection, false, collect_shared, err);
+}
+
+int collect_session(const char *id, struct error *err)
+{
+	struct record_store store;
+	int r = record_store_open(&store, err);
+
+	if (r < 0)
+		return r;
+	r = collect_record(&store, id, err);
+	collect_users(&store, NULL);
+	record_store_close(&store);
+	return r < 0 && r != -ENOENT ? r : 0;
 }
 
 int collect_all(struct error *err)

@@ -91,7 +91,7 @@ static void update_limits(const struct request *request, const struct policy_eff
 }
 
 static int send_request(int socket, const struct request *request, const struct policy_effective *effective,
-	const struct cgroup_stay *stay, pid_t leader, int leader_pidfd, struct error *err)
+	const struct join_offer *offer, const struct cgroup_stay *stay, pid_t leader, int leader_pidfd, struct error *err)
 {
 	static struct join_request join;
 	int r;
@@ -104,7 +104,7 @@ static int send_request(int socket, const struct request *request, const struct 
 	};
 	join.request.n_groups = 0;
 	for (size_t key = 0; key < POLICY_KEYS; key++)
-		join.digests[key] = policy_digest(&effective->values[key]);
+		join.digests[key] = stays(effective, offer, key) ? offer->digests[key] : policy_digest(&effective->values[key]);
 	memcpy(join.cgroup, stay->path, sizeof(join.cgroup));
 	snprintf(join.home, sizeof(join.home), "%s", stay->home ? stay->home : "");
 	r = send_message(socket, &join, sizeof(join), &leader_pidfd, 1);
@@ -170,7 +170,7 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	if (r >= 0) {
 		update_limits(request, &lifted, &offer);
 		tell_what_stays(request, &lifted, &offer);
-		r = send_request(socket, request, &lifted, &stay, leader, leader_pidfd, err);
+		r = send_request(socket, request, &lifted, &offer, &stay, leader, leader_pidfd, err);
 	}
 	if (r >= 0)
 		r = hear_reply(socket, ret_way, err);

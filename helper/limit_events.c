@@ -302,3 +302,8 @@ bool limit_events_read(struct limit_events *events, const struct cgroup *cgroup,
 		return false;
 	return look(events, cgroup, now, ret_news);
 }
+
+bool limit_events_last(struct limit_events *events, const struct cgroup *cgroup, struct limit_news *ret_news)
+{
+	return look(events, cgroup, clock_milliseconds(), ret_news);
+}

@@ -86,4 +86,7 @@ bool limit_events_read(struct limit_events *events, const struct cgroup *cgroup,
 /* Closes the fds and makes *events LIMIT_EVENTS_NONE. */
 void limit_events_release(struct limit_events *events);
 
+/* The last look, before the groups are left: as limit_events_read(), whatever poll(2) has said. */
+bool limit_events_last(struct limit_events *events, const struct cgroup *cgroup, struct limit_news *ret_news);
+
 #endif

@@ -281,6 +281,13 @@ void notice_limits(struct notices *notices, const struct notice_sandbox *who, co
 	tell_if_due(notices, who, NOTICE_TASKS, now);
 }
 
+void notice_rest(struct notices *notices, const struct notice_sandbox *who, const struct limit_news *news)
+{
+	for (int i = 0; i < NOTICE_KINDS; i++)
+		notices->kinds[i].pause = 0;
+	notice_limits(notices, who, news);
+}
+
 int notice_milliseconds(const struct notices *notices)
 {
 	int64_t now = clock_milliseconds(), soonest = -1;

@@ -43,6 +43,9 @@ struct notices {
  * notice_milliseconds() is 0. Never waits for a terminal. */
 void notice_limits(struct notices *notices, const struct notice_sandbox *who, const struct limit_news *news);
 
+/* The same at the end: what was kept back is told now. */
+void notice_rest(struct notices *notices, const struct notice_sandbox *who, const struct limit_news *news);
+
 /* How many milliseconds from now what is kept back is due; -1: nothing is kept back. For poll(2). */
 int notice_milliseconds(const struct notices *notices);
 

@@ -269,6 +269,8 @@ static int read_session(int directory, struct record_remains *remains)
 		!find_line(text, "\nOWNER=", number, sizeof(number)))
 		return -EBADMSG;
 	remains->owner = (enum cgroup_owner)atoi(number);
+	if (remains->owner == CGROUP_OURS && strncmp(remains->cgroup, "/" CGROUP_TOP "/", strlen("/" CGROUP_TOP "/")) != 0)
+		return -EBADMSG;
 	if (!find_line(text, "\nLEADER=", number, sizeof(number)))
 		return -EBADMSG;
 	remains->leader = atoi(number);
@@ -289,18 +291,32 @@ static int read_home(int directory, struct record_remains *remains)
 	return remains->home ? 0 : -ENOMEM;
 }
 
+/* Under the store's lock, like claim(): what has no lock then has nobody. Returns the fd of the session's file. */
+static int take_lock(const struct record_store *store, int directory)
+{
+	AUTO_CLOSE int session = -1;
+	int r = 0;
+
+	flock(store->lock, LOCK_EX);
+	session = openat(directory, "session", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (session < 0 || flock(session, LOCK_EX | LOCK_NB) < 0)
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	flock(store->lock, LOCK_UN);
+	return r < 0 ? r : take_fd(&session);
+}
+
 int record_take_over(const struct record_store *store, const char *name, struct record *ret_record,
 	struct record_remains *ret_remains, struct error *err)
 {
-	AUTO_CLOSE int directory = openat(store->directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	AUTO_CLOSE int session = directory < 0 ? -1 : openat(directory, "session", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_CLOSE int directory = open_directory(store, name);
+	AUTO_CLOSE int session = directory < 0 ? directory : take_lock(store, directory);
 	struct record_remains remains = { .leader = 0 };
 	int r;
 
+	if (session == -EBUSY)
+		return error_set(err, EBUSY, "record", "session %s has a supervisor", name);
 	if (session < 0)
-		return error_set(err, errno, "record", RECORD_DIR "/%s", name);
-	if (flock(session, LOCK_EX | LOCK_NB) < 0)
-		return error_set(err, errno == EWOULDBLOCK ? EBUSY : errno, "record", "session %s has a supervisor", name);
+		return error_set(err, -session, "record", RECORD_DIR "/%s", name);
 	r = read_session(directory, &remains);
 	if (r >= 0)
 		r = read_home(directory, &remains);

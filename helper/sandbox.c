@@ -24,18 +24,18 @@
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define INIT_PROGRAM LIBEXECDIR "/isolate-init"
 
 /* How often a login finds the user's sandbox ending, and tries again, before it gives up. */
 #define JOIN_TRIES 50
+/* What is longer than a machine runs is as good as no limit, and would overflow in microseconds. */
+#define RUNTIME_SECONDS_MAX (UINT64_C(1) << 40)
 /* Some ten seconds. */
 #define ABANDON_TRIES 1000
 
@@ -221,31 +221,6 @@ static int hear(int report, int *mountns, struct error *err)
 	return error_set(err, EPROTO, "pidns", "the first process ended before it was ready");
 }
 
-static void describe(const struct sandbox *sandbox, const struct session *session, struct record_content *ret_content)
-{
-	*ret_content = (struct record_content){
-		.user = sandbox->user,
-		.uid = sandbox->uid,
-		.service = session->service,
-		.tty = session->tty,
-		.leader = session->leader,
-		.init = sandbox->init,
-		.since = session->started,
-		.cgroup = sandbox->has_cgroup ? &sandbox->cgroup : NULL,
-		.group = sandbox->has_cgroup ? sandbox->cgroup.path : session->stay.path,
-		.home = session->stay.home,
-		.pidns = sandbox->namespaces & CLONE_NEWPID,
-	};
-}
-
-static int publish(struct sandbox *sandbox, struct session *session, struct error *err)
-{
-	struct record_content content;
-
-	describe(sandbox, session, &content);
-	return record_publish(&sandbox->store, &content, &session->record, err);
-}
-
 static uint64_t namespaces_to_make(const struct plan *plan)
 {
 	return CLONE_NEWNS | CLONE_NEWUTS | (plan->view.private_pids ? CLONE_NEWPID : 0) |
@@ -283,7 +258,7 @@ static int start_init(struct plan *plan, struct sandbox *sandbox, struct error *
 	r = hear(sandbox->init_socket, &sandbox->mountns, err);
 	/* While it drops its privileges and becomes isolate-init. */
 	if (r > 0)
-		r = publish(sandbox, sandbox->sessions, err);
+		r = sandbox_publish(sandbox, sandbox->sessions, err);
 	if (r == 0)
 		r = hear(sandbox->init_socket, &sandbox->mountns, err);
 	return r > 0 ? error_set(err, EPROTO, "pidns", "the first process does not keep to the order") : r;
@@ -311,14 +286,6 @@ static struct cgroup_login describe_login(const struct plan *plan, const struct 
 	};
 }
 
-static int claim(struct sandbox *sandbox, struct session *session, struct error *err)
-{
-	struct record_content content;
-
-	describe(sandbox, session, &content);
-	return record_claim(&sandbox->store, session->id, &content, &session->record, err);
-}
-
 /* First of all, so that whatever happens to us the rest can be found. */
 static int start_session(const struct plan *plan, struct sandbox *sandbox, struct error *err)
 {
@@ -337,7 +304,7 @@ static int start_session(const struct plan *plan, struct sandbox *sandbox, struc
 	/* As long as it is not known to be otherwise: no process is in there yet that would have to be killed. */
 	sandbox->namespaces = CLONE_NEWPID;
 	r = cgroup_read_home(plan->leader, &session->stay.home, err);
-	return r < 0 ? r : claim(sandbox, session, err);
+	return r < 0 ? r : sandbox_claim(sandbox, session, err);
 }
 
 static int make_groups(const struct plan *plan, struct sandbox *sandbox, struct error *err)
@@ -461,6 +428,9 @@ static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_i
 		if (r >= 0)
 			r = join_ask(socket, plan->request, &plan->effective, plan->leader, plan->leader_pidfd, way, err);
 		if (r >= 0) {
+			/* How much is left of its time is not known here. */
+			plan->effective.values[POLICY_RUNTIME_MAX_SEC].set = false;
+			banner_make(&plan->effective, way->banner, sizeof(way->banner));
 			sandbox_release(sandbox);
 			return SANDBOX_JOINED;
 		}
@@ -480,7 +450,8 @@ static int start(struct plan *plan, struct sandbox *sandbox, struct error *err)
 	sandbox->shared = value(plan, POLICY_SCOPE)->number == POLICY_SCOPE_USER;
 	sandbox->outlives_logout = value(plan, POLICY_KILL_ON_LOGOUT)->number == POLICY_NO;
 	sandbox->since = session_clock();
-	sandbox->runtime_max = runtime->set && runtime->unit != POLICY_INFINITY ? runtime->number * 1000000 : 0;
+	if (runtime->set && runtime->unit != POLICY_INFINITY && runtime->number < RUNTIME_SECONDS_MAX)
+		sandbox->runtime_max = runtime->number * 1000000;
 	memcpy(sandbox->id, plan->request->id, sizeof(sandbox->id));
 	for (size_t key = 0; key < POLICY_KEYS; key++)
 		sandbox->digests[key] = policy_digest(value(plan, (enum policy_key)key));
@@ -531,182 +502,4 @@ int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, 
 	else
 		*ret_way = way;
 	return r;
-}
-
-/* ---- in the supervisor ---- */
-
-int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error *err)
-{
-	int r = claim(sandbox, session, err);
-
-	if (r >= 0)
-		r = publish(sandbox, session, err);
-	if (r >= 0)
-		r = cgroup_enter(&sandbox->cgroup, session->leader, err);
-	if (r < 0) {
-		cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, NULL);
-		return r;
-	}
-	session->next = sandbox->sessions;
-	sandbox->sessions = session;
-	return 0;
-}
-
-size_t sandbox_count(const struct sandbox *sandbox)
-{
-	size_t n = 0;
-
-	for (const struct session *session = sandbox->sessions; session; session = session->next)
-		n += session->leader != 0;
-	return n;
-}
-
-int sandbox_leave(struct sandbox *sandbox, struct session *session, struct error *err)
-{
-	int r = 0;
-
-	if (session_leader_lives(session))
-		r = cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, err);
-	session_forget_leader(session);
-	return r;
-}
-
-void sandbox_sweep(struct sandbox *sandbox)
-{
-	bool keeps_one = sandbox_count(sandbox) == 0;
-
-	for (struct session **link = &sandbox->sessions; *link;) {
-		struct session *session = *link;
-
-		if (session->leader != 0 || keeps_one) {
-			keeps_one = keeps_one && session->leader != 0;
-			link = &session->next;
-			continue;
-		}
-		*link = session->next;
-		session_free(session, &sandbox->store);
-	}
-}
-
-int sandbox_note_logout(struct sandbox *sandbox, struct error *err)
-{
-	struct record_content content;
-
-	describe(sandbox, sandbox->sessions, &content);
-	return record_rewrite(&sandbox->store, &content, &sandbox->sessions->record, err);
-}
-
-void sandbox_close(struct sandbox *sandbox)
-{
-	shared_forget(&sandbox->store, sandbox->uid, &sandbox->joins);
-	cleanup_close(&sandbox->mountns);
-}
-
-void sandbox_ask(const struct sandbox *sandbox, char question)
-{
-	/* Without a PID namespace it could not know. */
-	if (sandbox->namespaces & CLONE_NEWPID)
-		send(sandbox->init_socket, &question, sizeof(question), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-void sandbox_signal(const struct sandbox *sandbox, int signal)
-{
-	if (sandbox->namespaces & CLONE_NEWPID) {
-		pidns_signal(sandbox->init, sandbox->init_pidfd, signal);
-		return;
-	}
-	cgroup_signal(&sandbox->cgroup, signal, sandbox->sessions->leader, sandbox->init);
-	cgroup_signal(&sandbox->cgroup, SIGCONT, sandbox->sessions->leader, sandbox->init);
-}
-
-int sandbox_kill(struct sandbox *sandbox, struct error *err)
-{
-	int r = 0;
-
-	/* Not waited for, its pid is its own: the other way to name it, should the one fail. */
-	if (sandbox->init_pidfd >= 0 && sys_pidfd_send_signal(sandbox->init_pidfd, SIGKILL) < 0 && errno != ESRCH &&
-		kill(sandbox->init, SIGKILL) < 0)
-		r = error_set(err, errno, "end", "kill PID 1 of the sandbox");
-	/* With a PID namespace its init took all with it. */
-	if (r >= 0 && sandbox->init != 0 && sandbox->has_cgroup && !(sandbox->namespaces & CLONE_NEWPID))
-		r = cgroup_kill(&sandbox->cgroup, sandbox->sessions->leader, err);
-	return r;
-}
-
-struct strangers {
-	const struct sandbox *sandbox;
-	size_t n;
-};
-
-static void count_stranger(pid_t pid, void *data)
-{
-	struct strangers *strangers = data;
-	bool is_known = pid == strangers->sandbox->init || pid == getpid();
-
-	for (const struct session *session = strangers->sandbox->sessions; session && !is_known; session = session->next)
-		is_known = pid == session->leader;
-	strangers->n += !is_known;
-}
-
-bool sandbox_is_deserted(const struct sandbox *sandbox)
-{
-	struct strangers strangers = { .sandbox = sandbox };
-
-	return cgroup_each_process(&sandbox->cgroup, count_stranger, &strangers) >= 0 && strangers.n == 0;
-}
-
-static void ignore_process(pid_t pid, void *data)
-{
-	(void)pid, (void)data;
-}
-
-/* In a group of systemd's the leader stays, and so do we. */
-bool sandbox_is_empty(const struct sandbox *sandbox)
-{
-	if (sandbox->cgroup.owner != CGROUP_OURS)
-		return sandbox->init_pidfd < 0;
-	return cgroup_each_process(&sandbox->cgroup, ignore_process, NULL) <= 0;
-}
-
-/* PID 1 ends when all of its namespace are reaped, also those whose parent is outside of it: the leader may take its time. */
-static void reap(struct sandbox *sandbox)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	if (sandbox->init_pidfd >= 0 && waitid(P_PID, (id_t)sandbox->init, &info, WEXITED | WNOHANG | __WALL) == 0 &&
-		info.si_pid != 0)
-		cleanup_close(&sandbox->init_pidfd);
-}
-
-/* The groups go as soon as they are empty, which may be long before PID 1 can end, and v1 has no event for it. A leader that
- * could not be brought home keeps its group as long as it lives. */
-int sandbox_clear(struct sandbox *sandbox, struct error *err)
-{
-	int r = 0;
-
-	reap(sandbox);
-	if (sandbox->has_cgroup) {
-		r = cgroup_remove(&sandbox->cgroup, sandbox->store.lock, err);
-		if (r != -EBUSY) {
-			cgroup_release(&sandbox->cgroup);
-			sandbox->has_cgroup = false;
-		}
-	}
-	return r == 0 && sandbox->init_pidfd >= 0 ? -EBUSY : r;
-}
-
-void sandbox_release(struct sandbox *sandbox)
-{
-	sandbox_close(sandbox);
-	while (sandbox->sessions) {
-		struct session *session = sandbox->sessions;
-
-		sandbox->sessions = session->next;
-		session_free(session, sandbox->leaves_remains ? NULL : &sandbox->store);
-	}
-	cleanup_close(&sandbox->init_socket);
-	cleanup_close(&sandbox->init_pidfd);
-	record_store_close(&sandbox->store);
-	free(sandbox->user);
-	sandbox->user = NULL;
 }

@@ -70,6 +70,10 @@ int sandbox_open(const struct request *request, pid_t leader, int leader_pidfd, 
 
 void sandbox_abandon(struct sandbox *sandbox);
 
+/* Makes the record of a session: before its groups are made, and when they are. */
+int sandbox_claim(struct sandbox *sandbox, struct session *session, struct error *err);
+int sandbox_publish(struct sandbox *sandbox, struct session *session, struct error *err);
+
 /* Takes a session in, whose leader is in his scope, if he has one of systemd's: moves him, and makes its record. */
 int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error *err);
 
@@ -103,7 +107,7 @@ void sandbox_signal(const struct sandbox *sandbox, int signal);
 int sandbox_kill(struct sandbox *sandbox, struct error *err);
 
 /* After sandbox_kill(): whether the last process has gone, and all that was used is counted. */
-bool sandbox_is_empty(const struct sandbox *sandbox);
+bool sandbox_is_empty(struct sandbox *sandbox);
 
 /* After sandbox_kill(): waits for PID 1, and removes the groups when they are empty. -EBUSY: not yet, call it again; until when
  * there is no event for it but init_pidfd, and none at all while has_cgroup. */

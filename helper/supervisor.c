@@ -83,6 +83,46 @@ static void complain(struct supervisor *supervisor, const char *session, const s
 	supervisor->failed = true;
 }
 
+/* ---- what the user is told ---- */
+
+/* leaders: room for sandbox_count() of them. */
+static struct notice_sandbox notice_for(const struct sandbox *sandbox, pid_t *leaders)
+{
+	struct notice_sandbox who = {
+		.cgroup = &sandbox->cgroup,
+		.uid = sandbox->uid,
+		.id = sandbox->id,
+		.user = sandbox->user,
+		.leaders = leaders,
+	};
+
+	for (const struct session *session = sandbox->sessions; session; session = session->next)
+		if (session->leader != 0 && who.n_leaders < LEADERS_TOLD_MAX)
+			leaders[who.n_leaders++] = session->leader;
+	return who;
+}
+
+/* Who was killed for memory may have been the last there was: then this is the end, and the line is for the administrator. */
+static void tell_the_rest(struct supervisor *supervisor)
+{
+	pid_t leaders[LEADERS_TOLD_MAX];
+	struct notice_sandbox who = notice_for(supervisor->sandbox, leaders);
+	struct limit_news news;
+	bool is_news = limit_events_last(&supervisor->events, &supervisor->sandbox->cgroup, &news);
+
+	notice_rest(&supervisor->notices, &who, is_news ? &news : NULL);
+}
+
+static void tell_of_limits(struct supervisor *supervisor, const struct pollfd *polled)
+{
+	pid_t leaders[LEADERS_TOLD_MAX];
+	struct notice_sandbox who = notice_for(supervisor->sandbox, leaders);
+	struct limit_news news;
+	bool is_news = limit_events_read(&supervisor->events, &supervisor->sandbox->cgroup, polled, &news);
+
+	notice_limits(&supervisor->notices, &who, is_news ? &news : NULL);
+}
+
 /* ---- the end of a sandbox ---- */
 
 static void dismiss_joiners(struct supervisor *supervisor)
@@ -110,6 +150,7 @@ static void kill_all(struct supervisor *supervisor)
 
 	sandbox_close(sandbox);
 	dismiss_joiners(supervisor);
+	tell_the_rest(supervisor);
 	limit_events_release(&supervisor->events);
 	/* Leaders that have not closed their session would be killed with what is in their group. */
 	for (struct session *session = sandbox->sessions; session; session = session->next)
@@ -174,6 +215,17 @@ static void log_sandbox(const struct sandbox *sandbox, const struct account *acc
 	account_log(&end, account);
 }
 
+/* In a group of systemd's it is PID 1 that is waited for, and init_ended() says when. */
+static void try_again(struct supervisor *supervisor)
+{
+	if (!supervisor->sandbox->has_cgroup || supervisor->sandbox->cgroup.owner != CGROUP_OURS) {
+		supervisor->due = NEVER;
+		return;
+	}
+	supervisor->due = session_clock() + supervisor->pause;
+	supervisor->pause = supervisor->pause < PAUSE_MICROSECONDS_MAX ? 2 * supervisor->pause : PAUSE_MICROSECONDS_MAX;
+}
+
 /* The groups are removed as soon as the last process has gone, and read before. */
 static void clear(struct supervisor *supervisor)
 {
@@ -182,18 +234,22 @@ static void clear(struct supervisor *supervisor)
 	struct error err;
 	int r;
 
-	if (!sandbox->is_accounted && sandbox_is_empty(sandbox)) {
+	/* Should it not have worked the first time; that was told. */
+	sandbox_kill(sandbox, NULL);
+	/* Not to be removed before it was read: the last process may end between the two. */
+	if (!sandbox->is_accounted && !sandbox_is_empty(sandbox)) {
+		try_again(supervisor);
+		return;
+	}
+	if (!sandbox->is_accounted) {
 		/* The user's slice has counted since it is there; his logins have their own numbers. */
 		account_read(&sandbox->cgroup, &account);
 		log_sandbox(sandbox, sandbox->cgroup.is_users ? NULL : &account);
 		sandbox->is_accounted = true;
 	}
-	/* Should it not have worked the first time; that was told. */
-	sandbox_kill(sandbox, NULL);
 	r = sandbox_clear(sandbox, &err);
 	if (r == -EBUSY) {
-		supervisor->due = sandbox->has_cgroup ? session_clock() + supervisor->pause : NEVER;
-		supervisor->pause = supervisor->pause < PAUSE_MICROSECONDS_MAX ? 2 * supervisor->pause : PAUSE_MICROSECONDS_MAX;
+		try_again(supervisor);
 		return;
 	}
 	if (r < 0)
@@ -203,34 +259,7 @@ static void clear(struct supervisor *supervisor)
 	supervisor->due = NEVER;
 }
 
-/* ---- what the user is told ---- */
-
-/* leaders: room for sandbox_count() of them. */
-static struct notice_sandbox notice_for(const struct sandbox *sandbox, pid_t *leaders)
-{
-	struct notice_sandbox who = {
-		.cgroup = &sandbox->cgroup,
-		.uid = sandbox->uid,
-		.id = sandbox->id,
-		.user = sandbox->user,
-		.leaders = leaders,
-	};
-
-	for (const struct session *session = sandbox->sessions; session; session = session->next)
-		if (session->leader != 0 && who.n_leaders < LEADERS_TOLD_MAX)
-			leaders[who.n_leaders++] = session->leader;
-	return who;
-}
-
-static void tell_of_limits(struct supervisor *supervisor, const struct pollfd *polled)
-{
-	pid_t leaders[LEADERS_TOLD_MAX];
-	struct notice_sandbox who = notice_for(supervisor->sandbox, leaders);
-	struct limit_news news;
-	bool is_news = limit_events_read(&supervisor->events, &supervisor->sandbox->cgroup, polled, &news);
-
-	notice_limits(&supervisor->notices, &who, is_news ? &news : NULL);
-}
+/* ---- the time that a sandbox may last ---- */
 
 static void tell_of_time(const struct sandbox *sandbox, const char *line)
 {
@@ -281,8 +310,21 @@ static void set_alarms(struct supervisor *supervisor)
 
 /* ---- sessions come and go ---- */
 
-/* A login of a sandbox that others share; what it has used itself is known where systemd has given it a group of its own. */
-static void log_session(const struct sandbox *sandbox, const struct session *session)
+/* What a login of a shared sandbox has used itself is known where systemd has given it a group of its own; that is gone when the
+ * leader goes on. */
+static void read_account(const struct sandbox *sandbox, const struct session *session, struct account *ret_account)
+{
+	struct cgroup own = sandbox->cgroup;
+
+	memset(ret_account, 0xff, sizeof(*ret_account)); /* ACCOUNT_UNKNOWN */
+	if (!sandbox->cgroup.is_users)
+		return;
+	memcpy(own.path, session->stay.path, sizeof(own.path));
+	own.is_users = false;
+	account_read(&own, ret_account);
+}
+
+static void log_session(const struct sandbox *sandbox, const struct session *session, const struct account *account)
 {
 	const struct account_session end = {
 		.id = session->id,
@@ -293,25 +335,18 @@ static void log_session(const struct sandbox *sandbox, const struct session *ses
 		.uid = sandbox->uid,
 		.duration_us = session_clock() - session->since,
 	};
-	struct cgroup own = sandbox->cgroup;
-	struct account account;
 
-	if (!sandbox->cgroup.is_users) {
-		account_log(&end, NULL);
-		return;
-	}
-	memcpy(own.path, session->stay.path, sizeof(own.path));
-	own.is_users = false;
-	account_read(&own, &account);
-	account_log(&end, &account);
+	account_log(&end, account);
 }
 
 /* The last one out ends it, or leaves it to what he has left running. */
-static void after_leave(struct supervisor *supervisor)
+static void after_leave(struct supervisor *supervisor, const struct session *session, const struct account *account)
 {
 	struct sandbox *sandbox = supervisor->sandbox;
 	struct error err;
 
+	if (sandbox->shared)
+		log_session(sandbox, session, account);
 	if (supervisor->state != RUNNING || sandbox_count(sandbox) > 0)
 		return;
 	if (!sandbox->outlives_logout) {
@@ -325,12 +360,8 @@ static void after_leave(struct supervisor *supervisor)
 
 static int leave(struct supervisor *supervisor, struct session *session, struct error *err)
 {
-	struct sandbox *sandbox = supervisor->sandbox;
-	int r;
+	int r = sandbox_leave(supervisor->sandbox, session, err);
 
-	if (sandbox->shared)
-		log_session(sandbox, session);
-	r = sandbox_leave(sandbox, session, err);
 	if (r < 0)
 		complain(supervisor, session->id, err);
 	return r;
@@ -339,12 +370,14 @@ static int leave(struct supervisor *supervisor, struct session *session, struct 
 static void leader_ended(struct supervisor *supervisor, void *object)
 {
 	struct session *session = object;
+	struct account account;
 	struct error err;
 
 	if (session->leader == 0)
 		return;
+	read_account(supervisor->sandbox, session, &account);
 	leave(supervisor, session, &err);
-	after_leave(supervisor);
+	after_leave(supervisor, session, &account);
 }
 
 /* One request of root's: the socket lies in a directory of root's, so that whoever can connect is root. */
@@ -363,15 +396,17 @@ static void control_called(struct supervisor *supervisor, void *object)
 {
 	struct control_reply reply = { .magic = PROTOCOL_MAGIC };
 	struct session *session = object;
+	struct account account;
 	AUTO_CLOSE int peer = accept4(session->record.control, NULL, NULL, SOCK_CLOEXEC);
 
 	if (peer < 0)
 		poll(NULL, 0, FAILED_MILLISECONDS);
 	if (peer < 0 || session->leader == 0 || !asks_to_close(peer))
 		return;
+	read_account(supervisor->sandbox, session, &account);
 	leave(supervisor, session, &reply.err);
 	send_message(peer, &reply, sizeof(reply), NULL, 0);
-	after_leave(supervisor);
+	after_leave(supervisor, session, &account);
 }
 
 static void joiner_calls(struct supervisor *supervisor, void *object)

@@ -5,9 +5,26 @@ import os
 import statistics
 import time
 
-from harness import check, equal, read_text
+from harness import Leader, check, equal, matches, read_text
 
 SEQUENCE, AT_ONCE, SAMPLE = 200, 50, 20
+LONG_SEQUENCE, LONG_SAMPLE, CROWD = 2000, 100, 200
+# Private memory of a session's helper and PID 1 together.
+KILOBYTES = 64
+MIXED = """[default]
+MemoryMax=64M
+UserMemoryMax=infinity
+TasksMax=64
+UserTasksMax=infinity
+
+[user {bob}]
+Scope=user
+
+[user {carol}]
+PrivateTmp=user
+Banner=yes
+RuntimeMaxSec=10000
+"""
 
 
 def kernel_objects() -> dict[str, int]:
@@ -54,3 +71,65 @@ def login_while_another_of_the_user_ends(m):
         for child in children:
             _, err = child.communicate(timeout=20)
             equal(child.returncode, 0, err)
+
+
+# ---- without what ssh costs ----
+
+
+def check_objects(before: dict[str, int], allowed: float) -> None:
+    for name, count in kernel_objects().items():
+        check(count - before[name] < allowed, f"{name}: {before[name]} before, {count} after")
+
+
+def login_two_thousand_times_of_mixed_users_costs_the_same_at_the_end(m):
+    m.policy(MIXED)
+    leader = Leader(m)
+    leader.cycle(30, "alice", "bob", "carol")
+    m.nothing_left()
+    before, fds = kernel_objects(), len(os.listdir(f"/proc/{leader.pid}/fd"))
+    costs = leader.cycle(LONG_SEQUENCE, "alice", "bob", "carol")
+    equal(len(costs), LONG_SEQUENCE)
+    ratio = statistics.median(costs[-LONG_SAMPLE:]) / statistics.median(costs[:LONG_SAMPLE])
+    check(ratio <= 1.5, f"the last {LONG_SAMPLE} cost {ratio:.2f} times what the first did")
+    m.nothing_left()
+    check_objects(before, LONG_SEQUENCE / 10)
+    equal(len(os.listdir(f"/proc/{leader.pid}/fd")), fds, "fds of the leader")
+    leader.end()
+
+
+def memory_of(pid: int) -> tuple[int, int]:
+    """Kilobytes: its share of all that it uses, and what nobody else uses."""
+    text = read_text(f"/proc/{pid}/smaps_rollup")
+    return (int(matches(r"^Pss:\s+(\d+) kB", text)[1]), int(matches(r"^Private_Dirty:\s+(\d+) kB", text)[1]))
+
+
+def crowd_memory(m, leader: Leader, count: int, *shorts: str) -> tuple[float, float]:
+    """PSS and private memory for each of so many sessions that are open at the same time."""
+    equal(set(leader.crowd(count, *shorts)), {0})
+    equal(len(m.sessions()), count)
+    own = [one for one in m.strays() if one.program.startswith(f"{m.programs}/isolate-")]
+    sums = [sum(column) for column in zip(*(memory_of(one.pid) for one in own))]
+    equal(set(leader.end_crowd()), {0})
+    m.nothing_left(5)
+    print(f"# {count} sessions: {len(own)} processes, PSS {sums[0]} kB, private {sums[1]} kB", flush=True)
+    return sums[0] / count, sums[1] / count
+
+
+def login_two_hundred_at_the_same_time_of_mixed_users(m):
+    m.policy(MIXED)
+    leader = Leader(m)
+    before = kernel_objects()
+    few = crowd_memory(m, leader, CROWD // 10, "alice", "bob", "carol")
+    many = crowd_memory(m, leader, CROWD, "alice", "bob", "carol")
+    check(many[1] <= KILOBYTES, f"{many[1]:.1f} kB of private memory for each")
+    check(many[0] <= 1.1 * few[0], f"{many[0]:.1f} kB for each of {CROWD}, {few[0]:.1f} kB for each of {CROWD // 10}")
+    check_objects(before, CROWD / 4)
+    leader.end()
+
+
+def login_two_hundred_at_the_same_time_with_a_sandbox_each(m):
+    m.policy("[default]\nMemoryMax=64M\nUserMemoryMax=infinity\nTasksMax=64\nUserTasksMax=infinity\n")
+    leader = Leader(m)
+    private = crowd_memory(m, leader, CROWD, "alice", "bob", "carol")[1]
+    check(private <= KILOBYTES, f"{private:.1f} kB of private memory for each")
+    leader.end()
