@@ -527,50 +527,63 @@ ssize_t cgroup_read_file(
 	return fd < 0 ? fd : read_fd(fd, buffer, size);
 }
 
-/* Calls function for each process in a group. Returns how many there are, or a negative errno. */
-static int each_process_in(int group, void (*function)(pid_t pid, void *data), void *data)
+int cgroup_each_group(const struct cgroup *cgroup, const char *controller, void (*function)(int group, void *data), void *data)
 {
-	AUTO_CLOSE int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	AUTO_FCLOSE FILE *file = NULL;
-	int n = 0, pid;
-
-	if (fd < 0)
-		return -errno;
-	file = fdopen(fd, "r");
-	if (!file)
-		return -ENOMEM;
-	fd = -1;
-	for (; fscanf(file, "%d", &pid) == 1; n++)
-		function(pid, data);
-	return n;
-}
-
-/* Of a slice the processes are in its scopes. */
-static int each_process_below(int group, void (*function)(pid_t pid, void *data), void *data)
-{
-	AUTO_CLOSEDIR DIR *scopes = fdopendir(fcntl(group, F_DUPFD_CLOEXEC, 0));
+	AUTO_CLOSE int group = cgroup_open_file(cgroup, CGROUP_SANDBOX, controller, ".", O_RDONLY | O_DIRECTORY);
+	AUTO_CLOSEDIR DIR *scopes = NULL;
 	const struct dirent *entry;
-	int n = 0;
 
+	if (group < 0)
+		return group;
+	if (!cgroup->is_users) {
+		function(group, data);
+		return 0;
+	}
+	scopes = fdopendir(fcntl(group, F_DUPFD_CLOEXEC, 0));
 	if (!scopes)
 		return -errno;
 	while ((entry = readdir(scopes))) {
 		AUTO_CLOSE int scope =
 			entry->d_name[0] == '.' || entry->d_type != DT_DIR ? -1 : open_dir_at(group, entry->d_name);
-		int r = scope < 0 ? 0 : each_process_in(scope, function, data);
 
-		n += r > 0 ? r : 0;
+		if (scope >= 0)
+			function(scope, data);
 	}
-	return n;
+	return 0;
+}
+
+struct visit {
+	void (*function)(pid_t pid, void *data);
+	void *data;
+	int n;     /* processes */
+	int error; /* a negative errno, or 0 */
+};
+
+static void visit_processes(int group, void *data)
+{
+	struct visit *visit = data;
+	AUTO_CLOSE int fd = openat(group, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	AUTO_FCLOSE FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int pid;
+
+	if (!file) {
+		/* A group that has gone meanwhile has none. */
+		if (errno != ENOENT && errno != ENODEV)
+			visit->error = -errno;
+		return;
+	}
+	fd = -1;
+	for (; fscanf(file, "%d", &pid) == 1; visit->n++)
+		visit->function(pid, visit->data);
 }
 
 int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data)
 {
-	AUTO_CLOSE int group = cgroup_open_file(cgroup, CGROUP_SANDBOX, "pids", ".", O_RDONLY | O_DIRECTORY);
+	struct visit visit = { .function = function, .data = data };
+	int r = cgroup_each_group(cgroup, "pids", visit_processes, &visit);
 
-	if (group < 0)
-		return group;
-	return cgroup->is_users ? each_process_below(group, function, data) : each_process_in(group, function, data);
+	r = r < 0 ? r : visit.error;
+	return r < 0 ? r : visit.n;
 }
 
 struct others {

@@ -118,6 +118,10 @@ int cgroup_open_file(const struct cgroup *cgroup, enum cgroup_level level, const
 ssize_t cgroup_read_file(const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file,
 	char *buffer, size_t size);
 
+/* Calls function for the sandbox's group, in the hierarchy of controller; for the groups in it where that is a slice, which has
+ * no processes itself. 0 or a negative errno. */
+int cgroup_each_group(const struct cgroup *cgroup, const char *controller, void (*function)(int group, void *data), void *data);
+
 /* Calls function for each process of the sandbox's group, the leader and whoever else is in there too. Returns how many there
  * were, or a negative errno. */
 int cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data);

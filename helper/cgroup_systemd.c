@@ -451,6 +451,8 @@ int cgroup_systemd_join(const struct policy_effective *effective, const struct c
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < CGROUP_HIERARCHIES_MAX; i++)
+		cgroup.hierarchies[i].root = cgroup.hierarchies[i].session = -1;
 	cgroup.backend = r > 0 ? &cgroup_backend_v2 : &cgroup_backend_v1;
 	r = make_in(&both, login, 0, &cgroup, stay, err);
 	if (r >= 0 && strcmp(cgroup.path, path) != 0)

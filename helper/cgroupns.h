@@ -6,7 +6,10 @@
 
 #include "lib/error.h"
 
-/* A cgroup namespace whose root is the group that the calling process is in, without entering it. The fd is the caller's. */
-int cgroupns_make(int *ret_fd, struct error *err);
+struct cgroup;
+
+/* A cgroup namespace whose root is group, or where that is NULL the group that the calling process is in, without entering it.
+ * The fd is the caller's. */
+int cgroupns_make(const struct cgroup *group, int *ret_fd, struct error *err);
 
 #endif

@@ -159,14 +159,20 @@ static int collect_claim(const struct collection *collection, const char *name, 
 	return r;
 }
 
-static int collect_shared(const struct collection *collection, const char *name, struct error *err)
+/* "<name>" or "<name>.lock". */
+static int collect_shared(const struct collection *collection, const char *file, struct error *err)
 {
-	char *end;
-	unsigned long uid = strtoul(name, &end, 10);
+	static const char suffix[] = ".lock";
+	size_t length = strlen(file), cut = sizeof(suffix) - 1;
+	char name[SHARED_NAME_MAX];
 
 	(void)err;
-	if (end != name && (*end == '\0' || strcmp(end, ".lock") == 0))
-		shared_clean(collection->store, (uid_t)uid);
+	if (length > cut && strcmp(file + length - cut, suffix) == 0)
+		length -= cut;
+	if (length >= sizeof(name) || file[0] < '0' || file[0] > '9')
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)length, file);
+	shared_clean(collection->store, name);
 	return 0;
 }
 

@@ -22,6 +22,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#define FILES_WANTED 65536
+
 static union {
 	struct request request;
 	char room[REQUEST_SIZE_MAX];
@@ -63,9 +65,15 @@ static int protect_from_oom(struct error *err)
  */
 static void lift_limits(void)
 {
+	const struct rlimit files = { .rlim_cur = FILES_WANTED, .rlim_max = FILES_WANTED };
+	struct rlimit now;
+
 	static const int limits[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE,
 		RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_RTTIME, RLIMIT_SIGPENDING };
 
+	/* Of a shared sandbox it is the supervisor of all later logins, too, with three fds for each. */
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0 && now.rlim_max < FILES_WANTED)
+		setrlimit(RLIMIT_NOFILE, &files);
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		struct rlimit limit = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
 

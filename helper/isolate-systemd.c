@@ -79,12 +79,81 @@ static int append_property(sd_bus_message *message, const struct systemd_propert
 	return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
+/* What is counted for the line about the session. Limits of memory and tasks are that anyway, and CPU time always is. */
+static int append_accounting(sd_bus_message *message)
+{
+	return sd_bus_message_append(
+		message, "(sv)(sv)(sv)", "MemoryAccounting", "b", 1, "TasksAccounting", "b", 1, "IOAccounting", "b", 1);
+}
+
 static int append_properties(sd_bus_message *message, const struct systemd_property *properties, size_t n)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < n && r >= 0; i++)
 		r = append_property(message, &properties[i]);
+	return r;
+}
+
+/* Every property that a slice can have of ours, and the file that systemd keeps it in until the next boot, also when the slice
+ * has gone. systemctl(1), set-property --runtime */
+static const struct {
+	const char *name, *file, *type;
+} kept[] = {
+	{ "MemoryMax", "MemoryMax", "t" },
+	{ "MemoryHigh", "MemoryHigh", "t" },
+	{ "MemorySwapMax", "MemorySwapMax", "t" },
+	{ "CPUQuotaPerSecUSec", "CPUQuota", "t" },
+	{ "CPUWeight", "CPUWeight", "t" },
+	{ "TasksMax", "TasksMax", "t" },
+	{ "AllowedCPUs", "AllowedCPUs", "ay" },
+	{ "IOWeight", "IOWeight", "t" },
+	{ "IOReadBandwidthMax", "IOReadBandwidthMax", "a(st)" },
+	{ "IOWriteBandwidthMax", "IOWriteBandwidthMax", "a(st)" },
+	{ "IOReadIOPSMax", "IOReadIOPSMax", "a(st)" },
+	{ "IOWriteIOPSMax", "IOWriteIOPSMax", "a(st)" },
+};
+
+static bool is_kept(const char *unit, const char *file)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "/run/systemd/system.control/%s.d/50-%s.conf", unit, file);
+	return access(path, F_OK) == 0;
+}
+
+/* None, or an empty list: in systemd's words there is no such limit then. */
+static int append_none(sd_bus_message *message, const char *name, const char *type)
+{
+	int r;
+
+	if (type[0] == 't')
+		return sd_bus_message_append(message, "(sv)", name, "t", UINT64_MAX);
+	r = sd_bus_message_open_container(message, 'r', "sv");
+	if (r >= 0)
+		r = sd_bus_message_append(message, "s", name);
+	if (r >= 0)
+		r = sd_bus_message_open_container(message, 'v', type);
+	if (r >= 0)
+		r = sd_bus_message_append(message, type, 0);
+	if (r >= 0)
+		r = sd_bus_message_close_container(message);
+	return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* What an older policy has said of the unit, and this one does not say, is taken back; of devices all. */
+static int append_resets(sd_bus_message *message, const char *unit, const struct systemd_property *properties, size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept) && r >= 0; i++) {
+		bool is_set = false;
+
+		for (size_t j = 0; j < n && kept[i].type[1] != '('; j++)
+			is_set |= strcmp(properties[j].name, kept[i].name) == 0;
+		if (!is_set && is_kept(unit, kept[i].file))
+			r = append_none(message, kept[i].name, kept[i].type);
+	}
 	return r;
 }
 
@@ -95,13 +164,15 @@ static int set_properties(sd_bus *bus, const char *unit, const struct systemd_pr
 	AUTO_BUS_ERROR sd_bus_error error = SD_BUS_ERROR_NULL;
 	int r;
 
-	if (n == 0)
-		return 0;
 	r = sd_bus_message_new_method_call(bus, &message, SYSTEMD_NAME, SYSTEMD_PATH, MANAGER, "SetUnitProperties");
 	if (r >= 0)
 		r = sd_bus_message_append(message, "sb", unit, 1);
 	if (r >= 0)
 		r = sd_bus_message_open_container(message, 'a', "(sv)");
+	if (r >= 0)
+		r = append_accounting(message);
+	if (r >= 0)
+		r = append_resets(message, unit, properties, n);
 	if (r >= 0)
 		r = append_properties(message, properties, n);
 	if (r >= 0)
@@ -228,6 +299,8 @@ static int append_scope(sd_bus_message *message, const struct systemd_request *r
 	if (r >= 0)
 		r = sd_bus_message_append(message, "(sv)(sv)(sv)(sv)", "Slice", "s", slice, "Description", "s", description,
 			"Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed");
+	if (r >= 0)
+		r = append_accounting(message);
 	return r < 0 ? r : append_properties(message, request->properties, request->n_session);
 }
 

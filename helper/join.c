@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "helper/join.h"
 
+#include "helper/cgroup_systemd.h"
+#include "helper/cgroupns.h"
 #include "helper/sandbox.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -146,6 +148,25 @@ static void bring_back(const char *path, const struct cgroup_stay *stay, pid_t l
 	cgroup_release(&cgroup);
 }
 
+/* The leader is in the scope that systemd has made for him, and not where we are. On v1 PID 1's namespace has to do: a scope is
+ * not in all hierarchies. */
+static int make_cgroupns(const struct cgroup_stay *stay, int *cgroupns, struct error *err)
+{
+	struct cgroup scope;
+	int r;
+
+	cleanup_close(cgroupns);
+	r = cgroup_is_v2(err);
+	if (r <= 0 || !cgroup_systemd_runs())
+		return r;
+	r = cgroup_find(stay->path, CGROUP_OURS, &scope, err);
+	if (r < 0)
+		return r;
+	r = cgroupns_make(&scope, cgroupns, err);
+	cgroup_release(&scope);
+	return r;
+}
+
 int join_ask(int socket, const struct request *request, const struct policy_effective *effective, pid_t leader, int leader_pidfd,
 	struct way_in *ret_way, struct error *err)
 {
@@ -167,6 +188,8 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	r = cgroup_read_home(leader, &stay.home, err);
 	if (r >= 0)
 		r = cgroup_join(&lifted, &login, offer.cgroup, &stay, err);
+	if (r >= 0 && stay.home)
+		r = make_cgroupns(&stay, &ret_way->cgroupns, err);
 	if (r >= 0) {
 		update_limits(request, &lifted, &offer);
 		tell_what_stays(request, &lifted, &offer);
@@ -176,9 +199,6 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 		r = hear_reply(socket, ret_way, err);
 	if (r < 0)
 		bring_back(offer.cgroup, &stay, leader);
-	/* The leader is in the scope that systemd has made for him: then PID 1's cgroup namespace has to do. */
-	if (r >= 0 && stay.home)
-		cleanup_close(&ret_way->cgroupns);
 	free(stay.home);
 	return r;
 }

@@ -109,6 +109,29 @@ static void read_memory_v2(struct limit_events *events, struct limit_counts *cou
 	}
 }
 
+struct sum {
+	const char *file, *name;
+	uint64_t number;
+};
+
+static void add_up(int group, void *data)
+{
+	struct sum *sum = data;
+	char text[TEXT_SIZE];
+
+	if (read_file_at(group, sum->file, text, sizeof(text)) >= 0)
+		sum->number += counter_in(text, sum->name, 0);
+}
+
+/* What the groups have counted in which the processes are; value where that cannot be told. */
+static uint64_t count_in_parts(
+	const struct cgroup *cgroup, const char *controller, const char *file, const char *name, uint64_t value)
+{
+	struct sum sum = { .file = file, .name = name };
+
+	return cgroup_each_group(cgroup, controller, add_up, &sum) < 0 ? value : sum.number;
+}
+
 static void read_memory_v1(struct limit_events *events, const struct cgroup *cgroup, struct limit_counts *counts)
 {
 	char text[TEXT_SIZE];
@@ -120,7 +143,9 @@ static void read_memory_v1(struct limit_events *events, const struct cgroup *cgr
 			read(events->fds[MEMORY + level], &times, sizeof(times)) == (ssize_t)sizeof(times))
 			counts->memory_over[level] += times;
 	}
-	if (cgroup_read_file(cgroup, CGROUP_SANDBOX, "memory", "memory.oom_control", text, sizeof(text)) >= 0)
+	if (events->in_parts)
+		counts->memory_kills = count_in_parts(cgroup, "memory", "memory.oom_control", "oom_kill", counts->memory_kills);
+	else if (cgroup_read_file(cgroup, CGROUP_SANDBOX, "memory", "memory.oom_control", text, sizeof(text)) >= 0)
 		counts->memory_kills = counter_in(text, "oom_kill", counts->memory_kills);
 }
 
@@ -135,6 +160,21 @@ static void read_counts(struct limit_events *events, const struct cgroup *cgroup
 	for (int level = 0; level < LIMIT_LEVELS; level++)
 		counts->tasks_refused[level] =
 			counter_in(read_watched(&events->fds[TASKS + level], text), "max", counts->tasks_refused[level]);
+	if (events->in_parts)
+		counts->tasks_refused[CGROUP_SANDBOX] =
+			count_in_parts(cgroup, "pids", "pids.events", "max", counts->tasks_refused[CGROUP_SANDBOX]);
+}
+
+/* Systemd's slice, whose processes are in scopes: before Linux 6.12, and in v1, the group counts whose process it was. */
+static bool counts_in_parts(const struct limit_events *events, const struct cgroup *cgroup)
+{
+	AUTO_CLOSE int local = -1;
+
+	if (!cgroup->is_users)
+		return false;
+	if (events->is_v2)
+		local = cgroup_open_file(cgroup, CGROUP_SANDBOX, "pids", "pids.events.local", O_RDONLY);
+	return local < 0;
 }
 
 int limit_events_open(const struct cgroup *cgroup, struct limit_events *ret_events, struct error *err)
@@ -149,8 +189,10 @@ int limit_events_open(const struct cgroup *cgroup, struct limit_events *ret_even
 		limit_events_release(&events);
 		return r;
 	}
+	events.in_parts = counts_in_parts(&events, cgroup);
 	read_counts(&events, cgroup, &events.seen);
-	if (!events.is_v2 && (cgroup_hierarchy_of(cgroup, "memory") || cgroup_hierarchy_of(cgroup, "pids"))) {
+	if (events.in_parts ||
+		(!events.is_v2 && (cgroup_hierarchy_of(cgroup, "memory") || cgroup_hierarchy_of(cgroup, "pids")))) {
 		events.look_every = LOOK_MILLISECONDS;
 		events.due = clock_milliseconds() + events.look_every;
 	}

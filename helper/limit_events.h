@@ -46,7 +46,8 @@ struct limit_counts {
 struct limit_events {
 	int fds[LIMIT_EVENTS_FDS];
 	bool is_v2;
-	bool settling;           /* something was heard; the counters are read when it is due */
+	bool in_parts; /* refused forks, in v1 kills, too, are counted in the groups below the sandbox's, and not told of */
+	bool settling; /* something was heard; the counters are read when it is due */
 	bool over[LIMIT_LEVELS]; /* whose limit was, lately, the reason for a kill that is not counted yet */
 	int look_every;          /* milliseconds; 0: what there is to know is heard by poll */
 	int64_t due; /* when the counters are read next, as clock_milliseconds() counts; -1: when something is heard */
@@ -67,7 +68,8 @@ struct limit_news {
  * Starts to watch: what was before is no news. A controller, a group or a file that is not there is not watched, which is no
  * error. *ret_events is the caller's, for limit_events_release(); before the groups are removed, if it is to be in order.
  *
- * Known to be missed: in v1 what happens in groups below the sandbox's; in v2 before Linux 6.12 the forks refused there.
+ * Known to be missed: in v1 what happens in groups below the sandbox's; in v2 before Linux 6.12 the forks refused there. Both are
+ * looked for in the scopes of a slice, every 5 s; what one has counted that ends in between is missed.
  * Since 6.12, v2 does not say whose fork the user's limit refused: each of his logins hears of it.
  */
 int limit_events_open(const struct cgroup *cgroup, struct limit_events *ret_events, struct error *err);

@@ -358,6 +358,9 @@ static int find_way_in(const struct sandbox *sandbox, struct way_in *way, struct
 	way->init = fcntl(sandbox->init_pidfd, F_DUPFD_CLOEXEC, 0);
 	way->mountns = fcntl(sandbox->mountns, F_DUPFD_CLOEXEC, 0);
 	way->supervisor = sys_pidfd_open(getpid());
+	/* The leader is in PID 1's scope: systemd had none for him. */
+	if (sandbox->sessions->stay.home)
+		cleanup_close(&way->cgroupns);
 	return way->init < 0 || way->mountns < 0 || way->supervisor < 0 ? error_set(err, errno, "leader", "fds for the leader")
 									: 0;
 }
@@ -397,7 +400,7 @@ static int make_or_undo(struct plan *plan, struct sandbox *sandbox, struct way_i
 	if (r >= 0)
 		r = find_way_in(sandbox, way, err);
 	if (r >= 0 && sandbox->shared)
-		r = shared_listen(&sandbox->store, sandbox->uid, &sandbox->joins, err);
+		r = shared_listen(&sandbox->store, sandbox->shared_name, &sandbox->joins, err);
 	release_plan(plan);
 	if (r < 0) {
 		way_in_release(way);
@@ -418,12 +421,16 @@ static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_i
 	for (int tries = 0; tries < JOIN_TRIES; tries++) {
 		AUTO_CLOSE int lock = -1;
 		AUTO_CLOSE int socket = -1;
-		int r = shared_lock(&sandbox->store, sandbox->uid, &lock, err);
+		int r = shared_lock(&sandbox->store, sandbox->shared_name, &lock, err);
 
 		if (r >= 0)
-			r = shared_connect(&sandbox->store, sandbox->uid, &socket, err);
-		if (r == -ENOENT)
-			return make_or_undo(plan, sandbox, way, err);
+			r = shared_connect(&sandbox->store, sandbox->shared_name, &socket, err);
+		if (r == -ENOENT) {
+			r = make_or_undo(plan, sandbox, way, err);
+			if (r < 0)
+				shared_give_up(&sandbox->store, sandbox->shared_name);
+			return r;
+		}
 		cleanup_close(&lock);
 		if (r >= 0)
 			r = join_ask(socket, plan->request, &plan->effective, plan->leader, plan->leader_pidfd, way, err);
@@ -447,6 +454,7 @@ static int start(struct plan *plan, struct sandbox *sandbox, struct error *err)
 
 	sandbox->user = strdup(plan->request->user);
 	sandbox->uid = plan->request->uid;
+	shared_name(plan->request, sandbox->shared_name);
 	sandbox->shared = value(plan, POLICY_SCOPE)->number == POLICY_SCOPE_USER;
 	sandbox->outlives_logout = value(plan, POLICY_KILL_ON_LOGOUT)->number == POLICY_NO;
 	sandbox->since = session_clock();
@@ -467,7 +475,7 @@ static int open_sandbox(struct plan *plan, struct sandbox *sandbox, struct way_i
 	banner_make(&plan->effective, way->banner, sizeof(way->banner));
 	/* Before anybody is moved: the cgroup namespace of a login that stays in a scope of its own. */
 	if (r >= 0 && sandbox->shared && cgroup_systemd_runs())
-		r = cgroupns_make(&way->cgroupns, err);
+		r = cgroupns_make(NULL, &way->cgroupns, err);
 	if (r < 0)
 		return r;
 	return sandbox->shared ? make_or_join(plan, sandbox, way, err) : make_or_undo(plan, sandbox, way, err);

@@ -8,6 +8,7 @@
 #include "helper/protocol.h"
 #include "helper/record.h"
 #include "helper/session.h"
+#include "helper/shared.h"
 #include "lib/error.h"
 
 #include <stdbool.h>
@@ -18,7 +19,8 @@ struct sandbox {
 	char id[SESSION_ID_SIZE]; /* of its first session */
 	char *user;
 	uid_t uid;
-	bool shared;                   /* Scope=user */
+	bool shared; /* Scope=user */
+	char shared_name[SHARED_NAME_MAX];
 	bool outlives_logout;          /* KillOnLogout=no */
 	uint64_t since;                /* CLOCK_BOOTTIME, in microseconds */
 	uint64_t runtime_max;          /* RuntimeMaxSec, in microseconds; 0: none */

@@ -75,6 +75,9 @@ int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error
 		r = sandbox_publish(sandbox, session, err);
 	if (r >= 0)
 		r = cgroup_enter(&sandbox->cgroup, session->leader, err);
+	/* Had he ended before, his pid may have been another's. */
+	if (r >= 0 && !session_leader_lives(session))
+		r = error_set(err, ESRCH, "join", "the leader has ended");
 	if (r < 0) {
 		cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, NULL);
 		return r;
@@ -132,7 +135,7 @@ int sandbox_note_logout(struct sandbox *sandbox, struct error *err)
 
 void sandbox_close(struct sandbox *sandbox)
 {
-	shared_forget(&sandbox->store, sandbox->uid, &sandbox->joins);
+	shared_forget(&sandbox->store, sandbox->shared_name, &sandbox->joins);
 	cleanup_close(&sandbox->mountns);
 }
 

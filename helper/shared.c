@@ -12,20 +12,36 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static void lock_name(uid_t uid, char name[32])
+#define PATH_SIZE 48
+
+static uint32_t add_text(uint32_t hash, const char *text)
 {
-	snprintf(name, 32, SHARED_DIR "/%u.lock", uid);
+	/* FNV-1a, the final NUL too. */
+	do
+		hash = (hash ^ (unsigned char)*text) * 16777619u;
+	while (*text++);
+	return hash;
 }
 
-static void socket_name(uid_t uid, char name[32])
+void shared_name(const struct request *request, char name[SHARED_NAME_MAX])
 {
-	snprintf(name, 32, SHARED_DIR "/%u", uid);
+	snprintf(name, SHARED_NAME_MAX, "%u.%08x", request->uid, add_text(add_text(2166136261u, request->user), request->policy));
+}
+
+static void lock_path(const char *name, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, SHARED_DIR "/%s.lock", name);
+}
+
+static void socket_path(const char *name, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, SHARED_DIR "/%s", name);
 }
 
 /* The lock of the file that is there by its name now: shared_forget() removes it while it holds it. */
-static int try_lock(const struct record_store *store, const char *name, int *ret_lock)
+static int try_lock(const struct record_store *store, const char *path, int *ret_lock)
 {
-	AUTO_CLOSE int fd = openat(store->directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = openat(store->directory, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	struct stat st;
 
 	if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
@@ -36,32 +52,32 @@ static int try_lock(const struct record_store *store, const char *name, int *ret
 	return 0;
 }
 
-int shared_lock(const struct record_store *store, uid_t uid, int *ret_lock, struct error *err)
+int shared_lock(const struct record_store *store, const char *name, int *ret_lock, struct error *err)
 {
-	char name[32];
+	char path[PATH_SIZE];
 	int r;
 
 	if (mkdirat(store->directory, SHARED_DIR, 0700) < 0 && errno != EEXIST)
 		return error_set(err, errno, "record", RECORD_DIR "/" SHARED_DIR);
-	lock_name(uid, name);
+	lock_path(name, path);
 	do
-		r = try_lock(store, name, ret_lock);
+		r = try_lock(store, path, ret_lock);
 	while (r == -EAGAIN);
-	return r < 0 ? error_set(err, -r, "record", RECORD_DIR "/%s", name) : 0;
+	return r < 0 ? error_set(err, -r, "record", RECORD_DIR "/%s", path) : 0;
 }
 
 /* By the directory's fd, for a path that fits (unix(7)). */
-static int address_of(const struct record_store *store, uid_t uid, struct sockaddr_un *address)
+static int address_of(const struct record_store *store, const char *name, struct sockaddr_un *address)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/" SHARED_DIR "/%u", store->directory, uid);
+	snprintf(address->sun_path, sizeof(address->sun_path), "/proc/self/fd/%d/" SHARED_DIR "/%s", store->directory, name);
 	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-int shared_connect(const struct record_store *store, uid_t uid, int *ret_socket, struct error *err)
+int shared_connect(const struct record_store *store, const char *name, int *ret_socket, struct error *err)
 {
 	struct sockaddr_un address;
-	AUTO_CLOSE int fd = address_of(store, uid, &address);
+	AUTO_CLOSE int fd = address_of(store, name, &address);
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
 		*ret_socket = take_fd(&fd);
@@ -72,51 +88,56 @@ int shared_connect(const struct record_store *store, uid_t uid, int *ret_socket,
 	/* Too many at once. */
 	if (fd >= 0 && errno == EAGAIN)
 		return -EAGAIN;
-	return error_set(err, errno, "join", RECORD_DIR "/" SHARED_DIR "/%u", uid);
+	return error_set(err, errno, "join", RECORD_DIR "/" SHARED_DIR "/%s", name);
 }
 
-int shared_listen(const struct record_store *store, uid_t uid, int *ret_listener, struct error *err)
+int shared_listen(const struct record_store *store, const char *name, int *ret_listener, struct error *err)
 {
 	struct sockaddr_un address;
-	AUTO_CLOSE int fd = address_of(store, uid, &address);
-	char name[32];
+	AUTO_CLOSE int fd = address_of(store, name, &address);
+	char path[PATH_SIZE];
 
-	socket_name(uid, name);
-	if (unlinkat(store->directory, name, 0) < 0 && errno != ENOENT)
-		return error_set(err, errno, "join", RECORD_DIR "/%s", name);
+	socket_path(name, path);
+	if (unlinkat(store->directory, path, 0) < 0 && errno != ENOENT)
+		return error_set(err, errno, "join", RECORD_DIR "/%s", path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, SOMAXCONN) < 0)
-		return error_set(err, errno, "join", RECORD_DIR "/%s", name);
+		return error_set(err, errno, "join", RECORD_DIR "/%s", path);
 	*ret_listener = take_fd(&fd);
 	return 0;
 }
 
-static void remove_names(const struct record_store *store, uid_t uid)
+static void remove_names(const struct record_store *store, const char *name)
 {
-	char name[32];
+	char path[PATH_SIZE];
 
-	socket_name(uid, name);
-	unlinkat(store->directory, name, 0);
-	lock_name(uid, name);
-	unlinkat(store->directory, name, 0);
+	socket_path(name, path);
+	unlinkat(store->directory, path, 0);
+	lock_path(name, path);
+	unlinkat(store->directory, path, 0);
 }
 
-void shared_forget(const struct record_store *store, uid_t uid, int *listener)
+void shared_forget(const struct record_store *store, const char *name, int *listener)
 {
 	AUTO_CLOSE int lock = -1;
 
 	if (*listener < 0)
 		return;
 	/* Without the lock it may be another's by now; then it stays, and nobody listens there. */
-	if (shared_lock(store, uid, &lock, NULL) >= 0)
-		remove_names(store, uid);
+	if (shared_lock(store, name, &lock, NULL) >= 0)
+		remove_names(store, name);
 	cleanup_close(listener);
 }
 
-void shared_clean(const struct record_store *store, uid_t uid)
+void shared_give_up(const struct record_store *store, const char *name)
+{
+	remove_names(store, name);
+}
+
+void shared_clean(const struct record_store *store, const char *name)
 {
 	AUTO_CLOSE int lock = -1;
 	AUTO_CLOSE int socket = -1;
 
-	if (shared_lock(store, uid, &lock, NULL) >= 0 && shared_connect(store, uid, &socket, NULL) == -ENOENT)
-		remove_names(store, uid);
+	if (shared_lock(store, name, &lock, NULL) >= 0 && shared_connect(store, name, &socket, NULL) == -ENOENT)
+		remove_names(store, name);
 }

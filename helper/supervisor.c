@@ -292,8 +292,8 @@ static void end_for_time(struct supervisor *supervisor)
 		return;
 	format_duration(supervisor->sandbox->runtime_max / 1000000, all);
 	snprintf(line, sizeof(line), "pam_isolate: your session has lasted %s (RuntimeMaxSec=), and ends now.", all);
-	tell_of_time(supervisor->sandbox, line);
 	begin_end(supervisor);
+	tell_of_time(supervisor->sandbox, line);
 }
 
 /* Five minutes before the end; of a short time when a quarter of it is left. */

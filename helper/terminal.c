@@ -3,13 +3,17 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/syscalls.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -26,12 +30,16 @@
 
 struct search {
 	uid_t uid;
-	const char *text; /* what to write */
-	size_t length;
 	dev_t seen[TERMINALS_MAX];
 	size_t n_seen;
+	struct stat found[TERMINALS_MAX]; /* to be told */
+	size_t n_found;
 	size_t n_processes;
 };
+
+/* Who writes: a process of its own, for a user can have open(2), write(2) and close(2) of his terminal wait in the kernel,
+ * O_NONBLOCK or not. 0: none. There is never more than one. */
+static pid_t teller;
 
 dev_t terminal_in_stat(const char *text)
 {
@@ -116,7 +124,6 @@ static void tell_terminal_of(struct search *search, pid_t pid, bool is_leader)
 	dev_t terminal = terminal_of(pid);
 	char path[TERMINAL_PATH_SIZE];
 	struct stat st;
-	AUTO_CLOSE int fd = -1;
 
 	if (terminal == 0 || !is_new(search, terminal) || !terminal_path(terminal, path))
 		return;
@@ -124,10 +131,7 @@ static void tell_terminal_of(struct search *search, pid_t pid, bool is_leader)
 	if (lstat(path, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != terminal ||
 		(st.st_uid != search->uid && !(is_leader && holds(pid, &st))))
 		return;
-	fd = open_terminal(path, &st);
-	/* Once, and come what may: stopped with Ctrl-S, or full, it must not hold up the supervisor. */
-	if (fd < 0 || write(fd, search->text, search->length) < 0)
-		return;
+	search->found[search->n_found++] = st;
 }
 
 static void tell_terminal_of_process(pid_t pid, void *data)
@@ -151,12 +155,56 @@ static size_t put_line(const char *line, char text[TEXT_SIZE])
 	return n;
 }
 
+static void tell(const struct search *search, const char *line)
+{
+	char text[TEXT_SIZE], path[TERMINAL_PATH_SIZE];
+	size_t length = put_line(line, text);
+
+	for (size_t i = 0; i < search->n_found; i++) {
+		AUTO_CLOSE int fd = -1;
+
+		if (terminal_path(search->found[i].st_rdev, path))
+			fd = open_terminal(path, &search->found[i]);
+		/* Once, and come what may. */
+		if (fd < 0 || write(fd, text, length) < 0)
+			continue;
+	}
+}
+
+/* One that has not come back is ended, if the kernel lets it; until then there is no other. */
+static bool teller_is_busy(void)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (teller == 0)
+		return false;
+	if (waitid(P_PID, (id_t)teller, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) {
+		kill(teller, SIGKILL);
+		return true;
+	}
+	teller = 0;
+	return false;
+}
+
 void terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line)
 {
-	char text[TEXT_SIZE];
-	struct search search = { .uid = uid, .text = text, .length = put_line(line, text) };
+	struct search search = { .uid = uid };
+	pid_t pid;
 
+	if (teller_is_busy())
+		return;
 	for (size_t i = 0; i < n_leaders; i++)
 		tell_terminal_of(&search, leaders[i], true);
 	cgroup_each_process(cgroup, tell_terminal_of_process, &search);
+	if (search.n_found == 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		/* None of the supervisor's locks and sockets outlives it in here. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		sys_close_range(STDERR_FILENO + 1, ~0U, 0);
+		tell(&search, line);
+		_exit(0);
+	}
+	teller = pid > 0 ? pid : 0;
 }

@@ -597,6 +597,13 @@ class Machine:
         equal(len(found), 1, f"logins of {short}")
         return found[0]
 
+    def shared_name(self, short: str) -> str:
+        """Of the socket of a user's shared sandbox in .users, by the default policy file: helper/shared.h."""
+        number = 2166136261
+        for byte in self.users[short].name.encode() + b"\0" + b"\0":
+            number = (number ^ byte) * 16777619 & 0xFFFFFFFF
+        return f"{self.users[short].uid}.{number:08x}"
+
     # -- processes --
 
     def spawn(self, *argv: str, **options) -> subprocess.Popen:

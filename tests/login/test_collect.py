@@ -285,7 +285,7 @@ def login_claim_that_nobody_holds_is_collected(m):
 def stale_socket(m, short: str) -> str:
     users = f"{m.records}/.users"
     os.makedirs(users, mode=0o700, exist_ok=True)
-    path = f"{users}/{m.user(short).uid}"
+    path = f"{users}/{m.shared_name(short)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
         one.bind(path)
         one.listen()

@@ -132,11 +132,15 @@ class Console:
 
 
 class Login:
-    """A login over ssh without a terminal that goes on: a shell that is sent one command after the other."""
+    """A login over ssh that goes on: a shell that is sent one command after the other. Without a terminal, or with one that does
+    not echo, where other things may be shown among what commands print."""
 
-    def __init__(self, vm: "VM", user: str, options: tuple[str, ...] = ()):
+    ON_A_TERMINAL = "stty -echo -onlcr; PS1= PS2= exec sh -i"
+
+    def __init__(self, vm: "VM", user: str, options: tuple[str, ...] = (), tty: bool = False):
         self.text = ""
-        self.child = vm.spawn_ssh(user, options=options)
+        self.tty = tty
+        self.child = vm.spawn_ssh(user, self.ON_A_TERMINAL if tty else "", (*options, *(("-tt",) if tty else ())))
         self.run("true")  # what was shown at login comes before it
         self.id = self.run("echo $XDG_SESSION_ID").out.strip()
         self.uid = int(self.run("id -u").out)
@@ -154,16 +158,21 @@ class Login:
     def run(self, command: str, timeout: float = TIMEOUT) -> Result:
         """Both its outputs in `out`. The shell itself must not end by it."""
         self.send(f"{{ {command}\n}} 2>&1 </dev/null; echo end-of-it $?")
+        found = self.expect(r"(?s)\A(.*?)end-of-it (\d+)\n", timeout, command)
+        return Result(int(found[2]), found[1], "")
+
+    def expect(self, pattern: str, timeout: float = TIMEOUT, what: str = "") -> re.Match:
+        """Waits for the pattern in what is printed, and forgets what is before its end."""
         deadline = time.monotonic() + timeout
-        while not (found := re.search(r"end-of-it (\d+)\n", self.text)):
+        while not (found := re.search(pattern, self.text, re.MULTILINE)):
             if not select.select([self.child.stdout], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise Failed(f"{command}: no end within {timeout} s, but {self.text!r}")
+                raise Failed(f"{what or pattern}: not there within {timeout} s, but {self.text!r}")
             data = os.read(self.child.stdout.fileno(), 65536)
             if not data:
                 self._ended()
             self.text += data.decode(errors="replace")
-        out, self.text = self.text[:found.start()], self.text[found.end():]
-        return Result(int(found[1]), out, "")
+        self.text = self.text[found.end():]
+        return found
 
     def _ended(self) -> None:
         self.child.wait(5)
@@ -177,6 +186,8 @@ class Login:
         wait_for(self.ended, timeout, "the end of the login")
 
     def logout(self) -> None:
+        if self.tty:
+            self.send("exit")
         self.child.stdin.close()
         self.out()
 
@@ -397,8 +408,8 @@ class VM:
         """A login that goes on until the end of the test."""
         return self.spawn(self.ssh_argv(user, *([command] if command else []), options=options))
 
-    def login(self, user: str, options: tuple[str, ...] = ()) -> Login:
-        return Login(self, user, options)
+    def login(self, user: str, options: tuple[str, ...] = (), tty: bool = False) -> Login:
+        return Login(self, user, options, tty)
 
     def end_clients(self) -> None:
         for child in self.children:
