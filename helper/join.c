@@ -13,14 +13,14 @@
 
 /* ---- the helper ---- */
 
-/* One message of the supervisor's. The end of the stream is -EAGAIN: the sandbox has ended. */
+/* One message of the supervisor's. The end of the stream is JOIN_ENDED. */
 static int hear(int socket, void *message, size_t size, int fds[MESSAGE_FDS_MAX], size_t *n_fds, struct error *err)
 {
 	int r = wait_readable(socket, JOIN_MILLISECONDS);
 	ssize_t n = r < 0 ? r : receive_message(socket, message, size, fds, n_fds);
 
 	if (n == 0 || n == -ECONNRESET || n == -EPIPE)
-		return -EAGAIN;
+		return JOIN_ENDED;
 	if (n < 0)
 		return error_set(err, (int)-n, "join", "the supervisor of the user's sandbox does not answer");
 	return (size_t)n == size ? 0 : error_set(err, EPROTO, "join", "the user's sandbox is of another version");
@@ -111,7 +111,7 @@ static int send_request(int socket, const struct request *request, const struct 
 	snprintf(join.home, sizeof(join.home), "%s", stay->home ? stay->home : "");
 	r = send_message(socket, &join, sizeof(join), &leader_pidfd, 1);
 	if (r == -EPIPE || r == -ECONNRESET)
-		return -EAGAIN;
+		return JOIN_ENDED;
 	return r < 0 ? error_set(err, -r, "join", "ask for a place in the user's sandbox") : 0;
 }
 
@@ -183,7 +183,7 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	cleanup_close(&ret_way->supervisor);
 	ret_way->supervisor = open_peer(socket, &supervisor);
 	if (ret_way->supervisor < 0)
-		return -EAGAIN;
+		return JOIN_ENDED;
 	lifted = lift(effective, &offer);
 	r = cgroup_read_home(leader, &stay.home, err);
 	if (r >= 0)

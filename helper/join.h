@@ -17,6 +17,7 @@
 #include "helper/protocol.h"
 #include "policy/policy.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -53,12 +54,15 @@ enum { JOIN_FD_INIT, JOIN_FD_MOUNTNS, JOIN_FDS };
 /* How long the helper waits for the supervisor. */
 #define JOIN_MILLISECONDS 10000
 
+/* A negative errno that no refusal has: EAGAIN, for one, is that of a full TasksMax=. */
+#define JOIN_ENDED (-ECONNRESET)
+
 struct sandbox;
 struct way_in;
 
 /*
  * The helper's side: asks for a place in the sandbox whose supervisor is at the other end of socket. What of the policy has
- * changed since is put in force or said in the log. 0 and *ret_way, the caller's; -EAGAIN: the sandbox has ended meanwhile.
+ * changed since is put in force or said in the log. 0 and *ret_way, the caller's; JOIN_ENDED: the sandbox has ended meanwhile.
  */
 int join_ask(int socket, const struct request *request, const struct policy_effective *effective, pid_t leader, int leader_pidfd,
 	struct way_in *ret_way, struct error *err);

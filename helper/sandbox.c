@@ -434,6 +434,8 @@ static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_i
 		cleanup_close(&lock);
 		if (r >= 0)
 			r = join_ask(socket, plan->request, &plan->effective, plan->leader, plan->leader_pidfd, way, err);
+		else if (r == -EAGAIN)
+			r = JOIN_ENDED;
 		if (r >= 0) {
 			/* How much is left of its time is not known here. */
 			plan->effective.values[POLICY_RUNTIME_MAX_SEC].set = false;
@@ -441,7 +443,7 @@ static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_i
 			sandbox_release(sandbox);
 			return SANDBOX_JOINED;
 		}
-		if (r != -EAGAIN)
+		if (r != JOIN_ENDED)
 			return r;
 		poll(NULL, 0, tries);
 	}

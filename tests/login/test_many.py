@@ -14,7 +14,7 @@ KILOBYTES = 64
 MIXED = """[default]
 MemoryMax=64M
 UserMemoryMax=infinity
-TasksMax=64
+TasksMax=256
 UserTasksMax=infinity
 
 [user {bob}]

@@ -519,3 +519,19 @@ def login_is_not_locked_out_of_a_shared_sandbox_that_is_full(m):
     child.kill()
     m.nothing_left(3)
     m.ssh("alice", "true").ok()
+
+
+def login_shared_without_room_for_one_more_is_refused_and_told_why(m):
+    """The kernel lets a leader into a full group; it is his child that it refuses then, and sshd would only hang up."""
+    m.policy("[default]\nScope=user\nTasksMax=20\n")
+    child = m.spawn_ssh("alice", "exec python3 -u -c 'import os,time\nfor _ in range(99):\n try:\n  if os.fork() == 0: time.sleep(60)\n"
+                                 " except OSError: break\nprint(\"full\")\ninput()'")
+    equal(child.stdout.readline(), "full\n")
+    mark = m.log.mark()
+    done = m.ssh("alice", "true")
+    check(done.status != 0, "the login was let in")
+    matches("You have as many processes as you may have", done.err + done.out)
+    m.log.expect("refused: pidns: no room for a leader and his child", mark)
+    equal(len(m.sessions("alice")), 1, "sessions")
+    child.kill()
+    wait_for(lambda: m.ssh("alice", "true").status == 0, 5, "a login once they are gone")
