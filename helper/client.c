@@ -133,7 +133,7 @@ int client_reach(const char *id, struct client *ret_client, struct error *err)
 	return 0;
 }
 
-int client_close(const struct client *client, struct error *err)
+int client_close(struct client *client, struct error *err)
 {
 	struct control_request request = { .magic = PROTOCOL_MAGIC, .kind = CONTROL_CLOSE };
 	struct control_reply reply;
@@ -149,6 +149,7 @@ int client_close(const struct client *client, struct error *err)
 		return error_set(err, (int)-n, "close", "the supervisor does not answer");
 	if (n != sizeof(reply) || reply.magic != PROTOCOL_MAGIC)
 		return error_set(err, EPROTO, "close", "the supervisor is not of this version");
+	client->answered = true;
 	if (reply.err.errnum > 0) {
 		if (err)
 			*err = reply.err;

@@ -20,7 +20,7 @@
 struct client {
 	int socket;
 	int pidfd;
-	bool answered; /* client_ask() has got an answer, be it an error: else there may be a sandbox all the same */
+	bool answered; /* be it with an error: unless client_ask() was answered there may be a sandbox all the same */
 };
 
 #define CLIENT_NONE ((struct client){ .socket = -1, .pidfd = -1 })
@@ -65,6 +65,6 @@ int client_reach(const char *id, struct client *ret_client, struct error *err);
 
 /* Tells the supervisor that the session ends, and waits until the leader is back in its cgroups. What is left of the session the
  * supervisor ends, and removes, meanwhile. */
-int client_close(const struct client *client, struct error *err);
+int client_close(struct client *client, struct error *err);
 
 #endif

@@ -14,13 +14,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define HELPER LIBEXECDIR "/isolate-helper"
 /* A look at all records costs some microseconds for each. */
 #define COLLECT_MILLISECONDS 1000
-/* How long the groups may take to become empty. */
+/* How long the groups may take to become empty, and a killed supervisor to end. */
 #define TRIES 200
 #define PAUSE_MILLISECONDS 5
 
@@ -38,39 +37,50 @@ static int remove_groups(struct cgroup *cgroup, int lock, struct error *err)
 	return r == -EBUSY ? 1 : r;
 }
 
-/* A leader whose pid is another's by now is not in there. */
-struct population {
-	pid_t leader;
-	bool has_leader, has_us;
-};
-
-static void look_for_leader(pid_t pid, void *data)
+/* Whether a process is in the group of any hierarchy, or below it: who was on his way out when the supervisor was killed is still
+ * in some. A leader whose pid is another's by now is in none. */
+static int is_in(const struct cgroup *cgroup, pid_t pid, struct error *err)
 {
-	struct population *population = data;
+	size_t length = strlen(cgroup->path);
+	AUTO_FREE char *groups = NULL;
+	int r = cgroup_read_home(pid, &groups, err);
 
-	population->has_leader |= pid == population->leader;
-	population->has_us |= pid == getpid();
+	if (r < 0)
+		return r == -ENOENT || r == -ESRCH ? 0 : r;
+	for (const char *line = groups; line; line = strchr(line, '\n')) {
+		const char *path = strchr(line, '/');
+
+		line += *line == '\n';
+		if (path && strncmp(path, cgroup->path, length) == 0 && strchr("/\n", path[length]))
+			return 1;
+	}
+	return 0;
 }
 
 static int clear_groups(
 	const struct record_store *store, const struct record_remains *remains, struct cgroup *cgroup, struct error *err)
 {
-	struct population population = { .leader = remains->leader };
+	int has_leader = is_in(cgroup, remains->leader, err);
 	int sent = 0, killed = 0, removed;
 
-	cgroup_each_process(cgroup, look_for_leader, &population);
+	if (has_leader < 0)
+		return has_leader;
 	/* Started by him, we are where he is. */
-	if (population.has_us)
+	if (is_in(cgroup, getpid(), NULL) > 0)
 		cgroup_send_home(cgroup, remains->home, getpid(), NULL);
-	if (population.has_leader)
+	if (has_leader)
 		sent = cgroup_send_home(cgroup, remains->home, remains->leader, err);
 	if (!remains->pidns)
 		killed = cgroup_kill(cgroup, remains->leader, err);
 	removed = remove_groups(cgroup, store->lock, err);
-	/* Groups that another leader of a shared sandbox is still in are left to him. */
-	if (removed > 0)
+	if (removed <= 0)
+		return removed;
+	if (sent < 0 || killed < 0)
 		return sent < 0 ? sent : killed;
-	return removed;
+	/* Groups that another leader of a shared sandbox is still in are left to his record. */
+	if (is_in(cgroup, remains->leader, NULL) != 0)
+		return error_set(err, EBUSY, "cgroup", "process %d is still in %s", remains->leader, cgroup->path);
+	return 0;
 }
 
 /* name: of the record's directory. 1: done; -EBUSY: it is looked after; -ENOENT: it is gone. A record stays when what it tells of
@@ -127,36 +137,16 @@ static int for_each_name(const struct collection *collection, bool hidden,
 	return result < 0 ? result : sum;
 }
 
-static int collect_if_left(const struct collection *collection, const char *name, struct error *err)
+/* "<id>", or ".<id>": a claim. */
+static int collect_one(const struct collection *collection, const char *name, struct error *err)
 {
-	int r = collect_record(collection->store, name, err);
+	int r = 0;
 
-	return r == -EBUSY || r == -ENOENT ? 0 : r;
-}
-
-static int collect_published(const struct collection *collection, const char *name, struct error *err)
-{
-	return strlen(name) == SESSION_ID_SIZE - 1 ? collect_if_left(collection, name, err) : 0;
-}
-
-/* ".<id>": a claim. A directory that has no file yet is as old as its helper's next system call, or left over: the lock tells. */
-static int collect_claim(const struct collection *collection, const char *name, struct error *err)
-{
-	int r;
-
-	if (strlen(name) != SESSION_ID_SIZE)
-		return 0;
-	r = collect_if_left(collection, name, err);
-	flock(collection->store->lock, LOCK_EX);
-	if (r == 0 && faccessat(collection->store->directory, name, F_OK, 0) == 0) {
-		char session[SESSION_ID_SIZE + sizeof("/session")];
-
-		snprintf(session, sizeof(session), "%s/session", name);
-		if (faccessat(collection->store->directory, session, F_OK, 0) < 0 && errno == ENOENT)
-			r = unlinkat(collection->store->directory, name, AT_REMOVEDIR) == 0;
-	}
-	flock(collection->store->lock, LOCK_UN);
-	return r;
+	if (strlen(name) == SESSION_ID_SIZE - (name[0] != '.'))
+		r = collect_record(collection->store, name, err);
+	if (r == -ENOENT)
+		r = record_clean(collection->store, name);
+	return r == -EBUSY ? 0 : r;
 }
 
 /* "<name>" or "<name>.lock". */
@@ -184,14 +174,32 @@ static int collect_users(const struct record_store *store, struct error *err)
 	return directory < 0 ? 0 : for_each_name(&collection, false, collect_shared, err);
 }
 
+/* One whose supervisor does not listen any more, but may take a moment still until he has ended. */
+static int collect_ending(const struct record_store *store, const char *name, struct error *err)
+{
+	int r = collect_record(store, name, err);
+
+	for (int tries = 0; r == -EBUSY && tries < TRIES; tries++) {
+		poll(NULL, 0, PAUSE_MILLISECONDS);
+		r = collect_record(store, name, err);
+	}
+	return r;
+}
+
 int collect_session(const char *id, struct error *err)
 {
+	char claim[SESSION_ID_SIZE + 1];
 	struct record_store store;
 	int r = record_store_open(&store, err);
 
 	if (r < 0)
 		return r;
-	r = collect_record(&store, id, err);
+	r = collect_ending(&store, id, err);
+	if (r == -ENOENT) {
+		/* The helper was killed before it could publish it. */
+		snprintf(claim, sizeof(claim), ".%s", id);
+		r = collect_ending(&store, claim, err);
+	}
 	collect_users(&store, NULL);
 	record_store_close(&store);
 	return r < 0 && r != -ENOENT ? r : 0;
@@ -206,8 +214,8 @@ int collect_all(struct error *err)
 	if (r < 0)
 		return r;
 	collection.directory = store.directory;
-	results[0] = for_each_name(&collection, false, collect_published, err);
-	results[1] = for_each_name(&collection, true, collect_claim, err);
+	results[0] = for_each_name(&collection, false, collect_one, err);
+	results[1] = for_each_name(&collection, true, collect_one, err);
 	results[2] = collect_users(&store, err);
 	record_store_close(&store);
 	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {

@@ -142,8 +142,13 @@ int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, s
 		return midwife.result;
 	/* Our child, not waited for: the pid cannot have become another's. */
 	pidfd = sys_pidfd_open(midwife.result);
-	if (pidfd < 0)
-		return error_set(err, errno, "pidns", "pidfd_open");
+	if (pidfd < 0) {
+		int r = error_set(err, errno, "pidns", "pidfd_open");
+
+		kill(midwife.result, SIGKILL);
+		vfork_reap(midwife.result);
+		return r;
+	}
 	*ret_pid = midwife.result;
 	*ret_pidfd = pidfd;
 	return 0;

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-static const char *const files[] = { "session", "session.new", "home", "control" };
+/* In the order in which they are removed: what has a session file still is collected. */
+static const char *const files[] = { "session.new", "home", "control", "session" };
 
 int record_store_open(struct record_store *ret_store, struct error *err)
 {
@@ -58,6 +59,14 @@ static int write_all(int fd, const char *text)
 	return 0;
 }
 
+/* At no time is a file empty that was not: a collector would take it that nobody has to go home, or nothing is to be removed. */
+static int replace_text(int fd, const char *text)
+{
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : write_all(fd, text);
+
+	return r >= 0 && ftruncate(fd, (off_t)strlen(text)) < 0 ? -errno : r;
+}
+
 /* Returns the fd of the new file, or a negative errno. */
 static int new_file(int directory, const char *name)
 {
@@ -80,18 +89,14 @@ static int write_session(const struct record *record, const struct record_conten
 
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return -ENAMETOOLONG;
-	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return -errno;
-	return write_all(fd, text);
+	return replace_text(fd, text);
 }
 
 static int write_home(int directory, const char *home)
 {
-	AUTO_CLOSE int fd = openat(directory, "home", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = openat(directory, "home", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
-	if (fd < 0)
-		return -errno;
-	return write_all(fd, home ? home : "");
+	return fd < 0 ? -errno : replace_text(fd, home ? home : "");
 }
 
 /* Bound while the directory has another name than the leader will connect by: by its fd. But that path, too, has to fit
@@ -233,6 +238,23 @@ void record_remove(const struct record_store *store, struct record *record)
 		return;
 	remove_directory(store, record->name);
 	record_abandon(record);
+}
+
+bool record_clean(const struct record_store *store, const char *name)
+{
+	char session[SESSION_ID_SIZE + 16];
+	bool cleaned = false;
+
+	snprintf(session, sizeof(session), "%s/session", name);
+	/* A new claim has none for a moment: claim(). */
+	flock(store->lock, LOCK_EX);
+	if (faccessat(store->directory, session, F_OK, 0) < 0 && errno == ENOENT &&
+		faccessat(store->directory, name, F_OK, 0) == 0) {
+		remove_directory(store, name);
+		cleaned = faccessat(store->directory, name, F_OK, 0) < 0;
+	}
+	flock(store->lock, LOCK_UN);
+	return cleaned;
 }
 
 void record_abandon(struct record *record)

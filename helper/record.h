@@ -68,6 +68,10 @@ int record_rewrite(
 /* Removes it and closes its fds. Without a record it does nothing. */
 void record_remove(const struct record_store *store, struct record *record);
 
+/* Removes a record (name: struct record's) that has no session file any more: who removed it was killed meanwhile. Returns
+ * whether there was one. */
+bool record_clean(const struct record_store *store, const char *name);
+
 /* Closes its fds and lets it lie, for a collection: something that it tells of could not be removed. */
 void record_abandon(struct record *record);
 

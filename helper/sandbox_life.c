@@ -96,12 +96,21 @@ size_t sandbox_count(const struct sandbox *sandbox)
 	return n;
 }
 
+/* Once more, for what was missing for a moment only: nobody asks again for a session that is forgotten. */
+static int send_home(const struct sandbox *sandbox, const struct session *session, struct error *err)
+{
+	if (cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, NULL) >= 0)
+		return 0;
+	return cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, err);
+}
+
 int sandbox_leave(struct sandbox *sandbox, struct session *session, struct error *err)
 {
 	int r = 0;
 
-	if (session_leader_lives(session))
-		r = cgroup_send_home(&sandbox->cgroup, session->stay.home, session->leader, err);
+	/* Where the sandbox has ended before him he is home already: his group could not have gone with him in it. */
+	if (sandbox->has_cgroup && session_leader_lives(session))
+		r = send_home(sandbox, session, err);
 	session_forget_leader(session);
 	return r;
 }

@@ -128,27 +128,6 @@ static int remember(pam_handle_t *pamh, const char *id, const struct leader_home
 	return 0;
 }
 
-/* Everything after the helper has made the sandbox. */
-static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home,
-	const struct client_answer *answer, struct error *err)
-{
-	struct client supervisor = CLIENT_NONE;
-	int r = remember(pamh, request->id, home, err);
-
-	if (r >= 0)
-		r = set_environment(pamh, request->uid, err);
-	if (r >= 0)
-		r = leader_join(home, answer, err);
-	if (r >= 0)
-		return 0;
-	/* We are outside again, or at least not going on. */
-	if (client_reach(request->id, &supervisor, NULL) >= 0)
-		client_close(&supervisor, NULL);
-	client_release(&supervisor);
-	pam_set_data(pamh, DATA_NAME, NULL, NULL);
-	return r;
-}
-
 /* The supervisor's work where there is none any more: our cgroups are left, and the record. */
 static int collect(const char *id, struct error *err)
 {
@@ -166,12 +145,13 @@ static int collect(const char *id, struct error *err)
 	return r;
 }
 
-/* Through the supervisor, or where there is none without him. What fails for a moment's want of something is tried again. */
+/* Through the supervisor, or where there is none without him. What fails for a moment's want of something is tried again, but
+ * not what he has answered: he has forgotten the session. */
 static int end_session(const char *id, struct client *supervisor, struct error *err)
 {
 	int r = -EIO;
 
-	for (int tries = 0; r < 0 && tries < CLOSE_TRIES; tries++) {
+	for (int tries = 0; r < 0 && !supervisor->answered && tries < CLOSE_TRIES; tries++) {
 		r = supervisor->pidfd >= 0 ? 0 : client_reach(id, supervisor, err);
 		if (r >= 0)
 			r = client_close(supervisor, err);
@@ -179,6 +159,26 @@ static int end_session(const char *id, struct client *supervisor, struct error *
 			r = collect(id, err);
 		client_release(supervisor);
 	}
+	return r;
+}
+
+/* Everything after the helper has made the sandbox. */
+static int join(pam_handle_t *pamh, const struct request *request, const struct leader_home *home,
+	const struct client_answer *answer, struct error *err)
+{
+	struct client supervisor = CLIENT_NONE;
+	int r = remember(pamh, request->id, home, err);
+
+	if (r >= 0)
+		r = set_environment(pamh, request->uid, err);
+	if (r >= 0)
+		r = leader_join(home, answer, err);
+	if (r >= 0)
+		return 0;
+	/* We are outside again, or at least not going on. */
+	end_session(request->id, &supervisor, NULL);
+	client_release(&supervisor);
+	pam_set_data(pamh, DATA_NAME, NULL, NULL);
 	return r;
 }
 
