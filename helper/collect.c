@@ -126,13 +126,18 @@ static int for_each_name(const struct collection *collection, bool hidden,
 	if (!names)
 		return error_set(err, errno, "collect", "directory");
 	while ((entry = readdir(names))) {
+		struct error one;
 		int r;
 
 		if ((entry->d_name[0] == '.') != hidden || strlen(entry->d_name) > SESSION_ID_SIZE)
 			continue;
-		r = function(collection, entry->d_name, err);
-		result = r < 0 ? r : result;
+		r = function(collection, entry->d_name, &one);
 		sum += r > 0 ? r : 0;
+		if (r >= 0)
+			continue;
+		result = r;
+		if (err)
+			*err = one;
 	}
 	return result < 0 ? result : sum;
 }
