@@ -44,6 +44,13 @@ PROGRAM = ("/bin/sh", "-c", "read -r name < /proc/sys/kernel/hostname; echo insi
 # And leaves a process behind that is asked to end. Not for long: where nobody asks it the test need not wait for SIGHUP.
 PROGRAM_THAT_LEAVES = (*PROGRAM[:2], "sleep 1 > /dev/null 2>&1 & " + PROGRAM[2])
 
+RESULTS_HEAD = """# What each failure led to
+
+Made by tests/fault/run --further 100 --results. Equal outcomes are one row. *errno*: the line said what the call had failed with.
+**Bold**: what is wrong. What was left went by the next collection.
+
+"""
+
 options = argparse.Namespace()
 
 
@@ -59,7 +66,7 @@ def read_options(arguments: list[str]) -> list[str]:
     if "--list" not in rest:
         print(f"# seed {options.seed}", flush=True)
     if options.results:
-        write_text(options.results, "# What each failure led to\n\nMade by tests/fault/run --results. **Bold**: what is wrong.\n\n")
+        write_text(options.results, RESULTS_HEAD)
     return rest
 
 

@@ -299,8 +299,9 @@ def plain(m, text: str) -> str:
     for user in m.users.values():
         text = text.replace(user.name, "USER")
         if user.uid:
-            text = re.sub(rf"\b{user.uid}\b", "UID", text)
-    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
+            text = re.sub(rf"(?<!\d){user.uid}(?!\d)", "UID", text)
+    text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=^ID=)[0-9a-f-]+", "ID", text)
+    text = re.sub(r"(?<=user namespace of uid )\d+|(?<=setresuid )\d+|(?<=setresgid )\d+|(?<=look up group )(?:[1-9]\d*|UID)", "N", text)
     text = re.sub(r"^<\d+>.*?(pam_isolate|isolate-helper)", r"\1", text)
     text = text.replace(m.prefix, "PREFIX").replace(m.tag, "TAG")
     text = re.sub(r"\[\d+\]|(?<=/proc/)\d+|\bprocess \d+|parent \d+", "N", text)
@@ -315,7 +316,7 @@ def what_was_said(m, outcome: Outcome) -> str:
 
 
 def plain_object(m, call: Call) -> str:
-    """For a table: pids, fds, and the groups that a leader came from, differ from machine to machine."""
+    """For a table: pids, and the groups that a leader came from, differ from machine to machine."""
     text = plain(m, object_of(call))
     text = re.sub(r"^\d+:.*:/.*", "its groups", text)
     return re.sub(r"^\d+$", "N", text) if call.call == "write" else text
@@ -434,6 +435,7 @@ def judge_the_killed(leader: Leader, outcome: Outcome) -> None:
             wait_for(leader.log, 1)
         if not leader.log():
             outcome.wrong.append("without a line")
+        outcome.wrong += [f"that is not what happened: {line}" for line in leader.log() if "not of this version" in line]
     outcome.told = " ".join(leader.said.get("told", []))
     if leader.code("open") == PAM_SESSION_ERR and not outcome.told:
         outcome.wrong.append("the user was told nothing")

@@ -12,7 +12,7 @@ import re
 
 from fault import PAM_SESSION_ERR, Leader, add_results, in_the_helpers_place, left, service, snapshot, weaknesses
 from harness import CGROUPS, Failed, check, equal, run, skip, wait_for, write_file
-from test_calls import helpers_part, plain, record
+from test_calls import helpers_part, plain, plain_object, record
 
 # Of each resource: how much of it there is, one more at each login, until that is enough.
 ENOUGH = 64
@@ -197,10 +197,11 @@ def fault_helper_is_short_of_something_for_good(m):
                 if call.call not in words or who[call.key()] not in ("helper", "midwife", "maker of U", "PID 1"):
                     continue
                 injector.order(call, getattr(errno, number), onwards=True)
-                title = f"{number} for each {call.call} from the {call.number + 1}. of the {who[call.key()]} on"
+                title = f"{number} for each {call.call} {plain_object(m, call)} from the {call.number + 1}. of the {who[call.key()]} on"
+                title = title.replace("  ", " ")
                 try:
                     reason = attempt(m, name, good, abroad=call.call == "write")
-                    reasons.append(f"{title}: {plain(m, reason) or 'let in'}")
+                    reasons.append(f"{plain(m, title)}: {plain(m, reason) or 'let in'}")
                 except Failed as error:
                     wrong.append(f"{title}: {error}")
     conclude("something for good", reasons, wrong)
