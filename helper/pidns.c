@@ -18,7 +18,7 @@
 struct midwife {
 	const struct pidns_plan *plan;
 	struct error *err;
-	int result; /* pid of PID 1, or a negative errno */
+	int result; /* pid of PID 1, or a negative errno; 0: the midwife was killed */
 };
 
 static void run_inside(const struct pidns_plan *plan)
@@ -46,28 +46,24 @@ static int deliver(void *data)
 	struct midwife *midwife = data;
 	const struct pidns_plan *plan = midwife->plan;
 	struct clone_args args = { .flags = plan->namespaces | CLONE_PARENT };
+	int r = cgroup_enter(plan->cgroup, 0, midwife->err);
 
-	midwife->result = cgroup_enter(plan->cgroup, 0, midwife->err);
-	if (midwife->result >= 0)
-		midwife->result = cgroup_enter(plan->cgroup, plan->leader, midwife->err);
-	if (midwife->result < 0)
-		return 1;
-	if (plan->userns >= 0) {
-		midwife->result = caps_become_keeping(plan->uid, plan->gid, midwife->err);
-		if (midwife->result < 0)
-			return 1;
-		if (setns(plan->userns, CLONE_NEWUSER) < 0) {
-			midwife->result = error_set(midwife->err, errno, "pidns", "enter the user namespace");
-			return 1;
-		}
+	if (r >= 0)
+		r = cgroup_enter(plan->cgroup, plan->leader, midwife->err);
+	if (r >= 0 && plan->userns >= 0)
+		r = caps_become_keeping(plan->uid, plan->gid, midwife->err);
+	if (r >= 0 && plan->userns >= 0 && setns(plan->userns, CLONE_NEWUSER) < 0)
+		r = error_set(midwife->err, errno, "pidns", "enter the user namespace");
+	if (r >= 0) {
+		r = sys_clone3(&args);
+		if (r == 0)
+			run_inside(plan);
+		if (r < 0)
+			r = error_set(midwife->err, errno, "pidns", "clone the first process of the sandbox%s",
+				errno == EAGAIN ? " (TasksMax= or UserTasksMax= is reached)" : "");
 	}
-	midwife->result = sys_clone3(&args);
-	if (midwife->result == 0)
-		run_inside(plan);
-	if (midwife->result < 0)
-		midwife->result = error_set(midwife->err, errno, "pidns", "clone the first process of the sandbox%s",
-			errno == EAGAIN ? " (TasksMax= or UserTasksMax= is reached)" : "");
-	return midwife->result < 0;
+	midwife->result = r;
+	return r < 0;
 }
 
 /* ---- signals ---- */
@@ -131,13 +127,15 @@ int pidns_signal(pid_t init, int init_pidfd, int signal)
 
 int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {
-	struct midwife midwife = { .plan = plan, .err = err, .result = -EIO };
+	struct midwife midwife = { .plan = plan, .err = err };
 	pid_t pid = vfork_call(deliver, &midwife, 0);
 	int pidfd;
 
 	if (pid < 0)
 		return error_set(err, -pid, "pidns", "clone");
 	vfork_reap(pid);
+	if (midwife.result == 0)
+		return error_set(err, EIO, "pidns", "clone the first process of the sandbox: who does it was killed");
 	if (midwife.result < 0)
 		return midwife.result;
 	/* Our child, not waited for: the pid cannot have become another's. */
