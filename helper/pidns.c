@@ -71,6 +71,7 @@ static int deliver(void *data)
 struct herald {
 	int signal;
 	int pidfd;
+	bool has_shouted;
 	dev_t device; /* the PID namespace to be in */
 	ino_t number;
 };
@@ -78,7 +79,7 @@ struct herald {
 /* In P. A mistake here would end every process of the machine: so it looks where it is before it shouts. */
 static int shout(void *data)
 {
-	const struct herald *herald = data;
+	struct herald *herald = data;
 	struct stat st;
 
 	if (stat("/proc/self/ns/pid", &st) < 0 || st.st_dev != herald->device || st.st_ino != herald->number)
@@ -86,6 +87,7 @@ static int shout(void *data)
 	kill(-1, herald->signal);
 	/* The stopped would not hear it. */
 	kill(-1, SIGCONT);
+	herald->has_shouted = true;
 	return 0;
 }
 
@@ -120,7 +122,7 @@ int pidns_signal(pid_t init, int init_pidfd, int signal)
 	pid = vfork_call(send_herald, &herald, 0);
 	if (pid > 0)
 		vfork_reap(pid);
-	return pid < 0 ? pid : 0;
+	return herald.has_shouted ? 0 : -EAGAIN;
 }
 
 /* ---- the first process ---- */

@@ -30,7 +30,8 @@ struct pidns_plan {
 int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err);
 
 /* Sends a signal to all processes in init's PID namespace but itself, and then SIGCONT. The kernel finds them, so none is missed
- * and no pid is mistaken. 0 or a negative errno; that there is no pid to be had for it (the cgroup's limit) is not told. */
+ * and no pid is mistaken. 0 or a negative errno: -EAGAIN where no process could be made for it, as the cgroup's limit may have
+ * it. */
 int pidns_signal(pid_t init, int init_pidfd, int signal);
 
 #endif
