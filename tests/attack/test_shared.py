@@ -40,12 +40,18 @@ records, uid, session = sys.argv[1:]
 def connected(path):
     def action():
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
-            one.connect(path)
+            one.connect(near(path))
     return action
+# A path that is too long for the address of a socket, from its root.
+def near(path):
+    if len(path) < 108:
+        return path
+    os.chdir("/proc/self/root")
+    return path.removeprefix("/proc/self/root/")
 def bound(path):
     def action():
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
-            one.bind(path)
+            one.bind(near(path))
     return action
 found = {}
 for root in ("", "/proc/self/root"):
