@@ -13,7 +13,6 @@
 
 #define GATE LIBEXECDIR "/isolate-shell"
 #define SHELLS "/etc/shells"
-#define MS_PRIVATE_ (1 << 18) /* MS_PRIVATE, which <sys/mount.h> has */
 
 static int add_shell(struct gatens_prepared *prepared, const char *shell, struct error *err)
 {
@@ -59,7 +58,7 @@ static int open_gate(int *ret_gate, struct error *err)
 	struct mount_attr attributes = {
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV,
 		.attr_clr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-		.propagation = MS_PRIVATE_,
+		.propagation = PROPAGATION_PRIVATE,
 	};
 	AUTO_CLOSE int gate = sys_open_tree(AT_FDCWD, GATE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
 	struct stat st;
@@ -147,7 +146,7 @@ int gatens_build(const struct gatens_prepared *prepared, int *ret_mountns, struc
 {
 	struct mount_attr attributes = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-		.propagation = MS_PRIVATE_,
+		.propagation = PROPAGATION_PRIVATE,
 	};
 	AUTO_CLOSE int view = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	AUTO_CLOSE int mountns = -1;

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MS_PRIVATE_ (1 << 18) /* MS_PRIVATE, which <sys/mount.h> has */
-
 /* By them one login of a user would let another execute what it likes. Only where screen is installed. */
 #define SCREEN_SOCKETS "/run/screen"
 
@@ -97,7 +95,7 @@ static int open_group(const char *group, struct error *err)
 {
 	struct mount_attr attributes = {
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
-		.propagation = MS_PRIVATE_,
+		.propagation = PROPAGATION_PRIVATE,
 	};
 	char path[160];
 	AUTO_CLOSE int mount = -1;
@@ -293,7 +291,7 @@ int mountns_build(const struct mountns_options *options, const struct mountns_pr
 	 */
 	struct mount_attr attributes = {
 		.attr_set = options->userns ? MOUNT_ATTR_NOSUID : 0,
-		.propagation = options->userns ? 0 : 1 << 19 /* MS_SLAVE, which <sys/mount.h> has */,
+		.propagation = options->userns ? 0 : PROPAGATION_SLAVE,
 	};
 	int r;
 

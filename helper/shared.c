@@ -2,6 +2,7 @@
 #include "helper/shared.h"
 
 #include "lib/cleanup.h"
+#include "lib/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,16 +17,16 @@
 
 static uint32_t add_text(uint32_t hash, const char *text)
 {
-	/* FNV-1a, the final NUL too. */
+	/* The final NUL too. */
 	do
-		hash = (hash ^ (unsigned char)*text) * 16777619u;
+		hash = hash_byte(hash, (unsigned char)*text);
 	while (*text++);
 	return hash;
 }
 
 void shared_name(const struct request *request, char name[SHARED_NAME_MAX])
 {
-	snprintf(name, SHARED_NAME_MAX, "%u.%08x", request->uid, add_text(add_text(2166136261u, request->user), request->policy));
+	snprintf(name, SHARED_NAME_MAX, "%u.%08x", request->uid, add_text(add_text(HASH_START, request->user), request->policy));
 }
 
 static void lock_path(const char *name, char path[PATH_SIZE])

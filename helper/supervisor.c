@@ -243,7 +243,8 @@ static void clear(struct supervisor *supervisor)
 	}
 	if (!sandbox->is_accounted) {
 		/* The user's slice has counted since it is there; his logins have their own numbers. */
-		account_read(&sandbox->cgroup, &account);
+		if (!sandbox->cgroup.is_users)
+			account_read(&sandbox->cgroup, &account);
 		log_sandbox(sandbox, sandbox->cgroup.is_users ? NULL : &account);
 		sandbox->is_accounted = true;
 	}

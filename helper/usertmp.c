@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define MS_PRIVATE_ (1 << 18) /* MS_PRIVATE, which <sys/mount.h> has */
-
 /* Opens the directory name of root's with this mode, made if need be. The umask is 0. */
 static int descend(int parent, const char *name, mode_t mode)
 {
@@ -37,7 +35,7 @@ static int open_state(void)
 
 int usertmp_open(uid_t uid, const char *which, struct error *err)
 {
-	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE_ };
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, .propagation = PROPAGATION_PRIVATE };
 	char name[16];
 	/* The way there is the administrator's, and may be by links. */
 	AUTO_CLOSE int state = open_state();

@@ -7,7 +7,8 @@
  * kernel returns, -1 and errno on failure. They are functions, not macros, so that a unit test can put a failing kernel in
  * their place (ld --wrap).
  *
- * <linux/mount.h> and <sys/mount.h> cannot both be included with glibc 2.36: this header brings the kernel's.
+ * <linux/mount.h> and <sys/mount.h> cannot both be included with glibc 2.36: this header brings the kernel's, and below what only
+ * the other has.
  */
 
 #include <linux/mount.h>
@@ -16,6 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* struct mount_attr.propagation: MS_PRIVATE and MS_SLAVE. mount_setattr(2) */
+#define PROPAGATION_PRIVATE (1 << 18)
+#define PROPAGATION_SLAVE (1 << 19)
 
 /* clone3(2) without a new stack: returns twice, as fork does. No atexit handler, no pthread_atfork runs. */
 pid_t sys_clone3(const struct clone_args *args);

@@ -12,6 +12,7 @@
 #include "policy/internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -211,10 +212,10 @@ static int check_name(enum section_kind kind, const char *name, struct error *er
 
 static struct policy_section **bucket_of(struct policy *policy, enum section_kind kind, const char *name)
 {
-	uint32_t hash = 2166136261u + (uint32_t)kind; /* FNV-1a */
+	uint32_t hash = HASH_START + (uint32_t)kind;
 
 	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 16777619u;
+		hash = hash_byte(hash, (unsigned char)*name);
 	return &policy->buckets[(hash ^ hash >> 16) % POLICY_BUCKETS];
 }
 

@@ -4,6 +4,7 @@
 #include "policy/internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/hash.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -215,15 +216,14 @@ bool policy_is_limit(enum policy_key key)
 	}
 }
 
-/* FNV-1a. */
 uint32_t policy_digest(const struct policy_value *value)
 {
-	uint32_t digest = 2166136261u;
+	uint32_t digest = HASH_START;
 
 	if (!value->set)
 		return 0;
 	for (const char *text = value->text; *text; text++)
-		digest = (digest ^ (unsigned char)*text) * 16777619u;
+		digest = hash_byte(digest, (unsigned char)*text);
 	return digest;
 }
 
