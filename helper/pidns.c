@@ -2,7 +2,6 @@
 #include "helper/pidns.h"
 
 #include "helper/caps.h"
-#include "lib/cleanup.h"
 #include "lib/fd.h"
 #include "lib/syscalls.h"
 #include "lib/vfork.h"
@@ -10,9 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct midwife {
@@ -65,67 +62,6 @@ static int deliver(void *data)
 	midwife->result = r;
 	return r < 0;
 }
-
-/* ---- signals ---- */
-
-struct herald {
-	int signal;
-	int pidfd;
-	bool has_shouted;
-	dev_t device; /* the PID namespace to be in */
-	ino_t number;
-};
-
-/* In P. A mistake here would end every process of the machine: so it looks where it is before it shouts. */
-static int shout(void *data)
-{
-	struct herald *herald = data;
-	struct stat st;
-
-	if (stat("/proc/self/ns/pid", &st) < 0 || st.st_dev != herald->device || st.st_ino != herald->number)
-		return 1;
-	kill(-1, herald->signal);
-	/* The stopped would not hear it. */
-	kill(-1, SIGCONT);
-	herald->has_shouted = true;
-	return 0;
-}
-
-/* Its children are in P. */
-static int send_herald(void *data)
-{
-	const struct herald *herald = data;
-	pid_t pid;
-
-	if (setns(herald->pidfd, CLONE_NEWPID) < 0)
-		return 1;
-	pid = vfork_call(shout, data, 0);
-	if (pid > 0)
-		vfork_reap(pid);
-	return pid < 0;
-}
-
-int pidns_signal(pid_t init, int init_pidfd, int signal)
-{
-	struct herald herald = { .signal = signal, .pidfd = init_pidfd };
-	struct stat own, st;
-	char path[64];
-	pid_t pid;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", init);
-	if (stat(path, &st) < 0 || stat("/proc/self/ns/pid", &own) < 0)
-		return -errno;
-	if (st.st_dev == own.st_dev && st.st_ino == own.st_ino)
-		return -EINVAL;
-	herald.device = st.st_dev;
-	herald.number = st.st_ino;
-	pid = vfork_call(send_herald, &herald, 0);
-	if (pid > 0)
-		vfork_reap(pid);
-	return herald.has_shouted ? 0 : -EAGAIN;
-}
-
-/* ---- the first process ---- */
 
 int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err)
 {

@@ -29,9 +29,4 @@ struct pidns_plan {
 /* *ret_pidfd is the caller's; the process is its child, with exit signal 0: waitid(P_PIDFD, ..., WEXITED | __WALL). */
 int pidns_spawn(const struct pidns_plan *plan, pid_t *ret_pid, int *ret_pidfd, struct error *err);
 
-/* Sends a signal to all processes in init's PID namespace but itself, and then SIGCONT. The kernel finds them, so none is missed
- * and no pid is mistaken. 0 or a negative errno: -EAGAIN where no process could be made for it, as the cgroup's limit may have
- * it. */
-int pidns_signal(pid_t init, int init_pidfd, int signal);
-
 #endif

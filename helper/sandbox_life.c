@@ -2,7 +2,7 @@
 /* What is done with a sandbox that stands. Who does it, and when, is in supervisor.c. */
 #include "helper/sandbox.h"
 
-#include "helper/pidns.h"
+#include "helper/pidns_signal.h"
 #include "helper/shared.h"
 #include "lib/cleanup.h"
 #include "lib/syscalls.h"
@@ -10,10 +10,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* A leader and his child. */
@@ -157,47 +155,10 @@ void sandbox_ask(const struct sandbox *sandbox, char question)
 		send(sandbox->init_socket, &question, sizeof(question), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-struct call {
-	int signal;
-	struct stat pidns;
-};
-
-static int stat_pidns(pid_t pid, struct stat *ret_st)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
-	return stat(path, ret_st);
-}
-
-/* The pidfd first: while that process lives its pid is no other's. */
-static void signal_inhabitant(pid_t pid, void *data)
-{
-	const struct call *call = data;
-	AUTO_CLOSE int pidfd = sys_pidfd_open(pid);
-	struct stat st;
-
-	if (pidfd < 0 || stat_pidns(pid, &st) < 0 || st.st_dev != call->pidns.st_dev || st.st_ino != call->pidns.st_ino)
-		return;
-	sys_pidfd_send_signal(pidfd, call->signal);
-	sys_pidfd_send_signal(pidfd, SIGCONT);
-}
-
-/* Where no process can be made in the PID namespace: in a scope of systemd's we are under the user's limit of tasks, too. PID 1
- * minds none of these signals. */
-static void signal_each(const struct sandbox *sandbox, int signal)
-{
-	struct call call = { .signal = signal };
-
-	if (stat_pidns(sandbox->init, &call.pidns) >= 0)
-		cgroup_each_process(&sandbox->cgroup, signal_inhabitant, &call);
-}
-
 void sandbox_signal(const struct sandbox *sandbox, int signal)
 {
 	if (sandbox->namespaces & CLONE_NEWPID) {
-		if (pidns_signal(sandbox->init, sandbox->init_pidfd, signal) < 0)
-			signal_each(sandbox, signal);
+		pidns_signal(&sandbox->cgroup, sandbox->init, sandbox->init_pidfd, signal);
 		return;
 	}
 	cgroup_signal(&sandbox->cgroup, signal, sandbox->sessions->leader, sandbox->init);

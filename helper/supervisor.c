@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -637,6 +638,8 @@ int supervise(struct sandbox *sandbox)
 	sigset_t waiting = set_signals();
 	struct error err;
 
+	/* In a scope of systemd's we share the CPU with all that the user runs: who does not let go of it would not be ended. */
+	setpriority(PRIO_PROCESS, 0, PRIO_MIN);
 	set_alarms(&supervisor);
 	/* The user goes without notices then. */
 	if (limit_events_open(&sandbox->cgroup, &supervisor.events, &err) < 0)
