@@ -25,6 +25,9 @@
 #define PEER_MILLISECONDS 1000
 /* Before anybody is asked to end: most are about to, or have. */
 #define LEAVE_MICROSECONDS 5000
+/* Before that, where the user was told: his line goes through processes of the sandbox, sshd's or tmux's, to where he reads it.
+ */
+#define TOLD_MICROSECONDS 1000000
 /* Between SIGTERM and SIGHUP, and between that and SIGKILL. */
 #define GRACE_MICROSECONDS 2500000
 /* Between two looks whether the groups are empty, at most: v1 has no event for it. */
@@ -295,6 +298,7 @@ static void end_for_time(struct supervisor *supervisor)
 	format_duration(supervisor->sandbox->runtime_max / 1000000, all);
 	snprintf(line, sizeof(line), "pam_isolate: your session has lasted %s (RuntimeMaxSec=), and ends now.", all);
 	begin_end(supervisor);
+	supervisor->due = session_clock() + TOLD_MICROSECONDS;
 	tell_of_time(supervisor->sandbox, line);
 }
 

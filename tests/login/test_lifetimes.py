@@ -288,6 +288,22 @@ def login_time_is_told_on_the_terminal_before_and_at_its_end(m):
     m.nothing_left(6)
 
 
+def login_time_over_is_read_also_where_sshd_is_slow(m):
+    """What is written to the terminal is passed on by a process of the sandbox, which is to end, too."""
+    m.policy("[default]\nRuntimeMaxSec=4\n")
+    mark = m.log.mark()
+    shell = terminal(m, "alice")
+    shell.expect(NEAR)
+    server = next(one for one in m.strays() if one.uid == m.user("alice").uid and one.program == m.sshd.program)
+    kill(server.pid, signal.SIGSTOP)
+    m.log.expect("your session has lasted 4 seconds", mark)
+    time.sleep(0.2)
+    kill(server.pid, signal.SIGCONT)
+    shell.expect(REACHED)
+    check(shell.wait() != 0, "it ended well")
+    m.nothing_left(6)
+
+
 def login_time_of_a_command_is_told_in_syslog_only(m):
     m.policy("[default]\nRuntimeMaxSec=2\n")
     mark = m.log.mark()
