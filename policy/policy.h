@@ -71,7 +71,7 @@ enum policy_type {
 	POLICY_TYPE_COUNT,         /* number, percent of the system's limit, or infinity: see unit */
 	POLICY_TYPE_QUOTA,         /* number: percent of one CPU, 1 or more */
 	POLICY_TYPE_WEIGHT,        /* number: 1 to 10000 */
-	POLICY_TYPE_SECONDS,       /* number of seconds, or infinity */
+	POLICY_TYPE_SECONDS,       /* number: seconds; or infinity: see unit */
 	POLICY_TYPE_CPUS,          /* text: a list as cpuset(7) takes it, "0-3,5" */
 	POLICY_TYPE_HOSTNAME,      /* text: a host name with %u %U %g %H %i */
 	POLICY_TYPE_PATH,          /* text: an absolute, normal path */

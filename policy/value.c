@@ -7,6 +7,7 @@
 #include "policy/internal.h"
 
 #include "lib/cleanup.h"
+#include "lib/duration.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -269,22 +270,19 @@ static int parse_weight(const struct value_context *context, char *text, struct 
 static int parse_seconds(const struct value_context *context, char *text, struct error *err)
 {
 	struct policy_value *value = &context->entry->value;
-	const char *rest = text;
-	uint64_t number;
+	uint64_t seconds;
 	int r;
 
 	if (strcmp(text, "infinity") == 0)
 		return set_number(value, POLICY_INFINITY, 0, text);
-	r = take_number_or_say(text, &rest, "a number of seconds or infinity", &number, err);
-	if (r < 0)
-		return r;
-	if (*rest)
-		return refuse(err, text, "a number of seconds without a unit is wanted");
-	if (number == 0)
-		return refuse(err, text, "must not be 0");
-	if (number > SECONDS_MAX)
+	r = parse_duration(text, &seconds);
+	if (r == -ERANGE || (r >= 0 && seconds > SECONDS_MAX))
 		return refuse(err, text, "too large");
-	return set_number(value, POLICY_PLAIN, number, text);
+	if (r < 0)
+		return refuse(err, text, "a time is wanted, such as 90min, 8h or 1d 12h, or infinity");
+	if (seconds == 0)
+		return refuse(err, text, "must not be 0");
+	return set_number(value, POLICY_PLAIN, seconds, text);
 }
 
 /* "3" or "0-3" at *text, which is moved behind it. */

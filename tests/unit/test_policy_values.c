@@ -289,17 +289,40 @@ static void a_weight_is_1_to_10000(void **state)
 	refuses(POLICY_CPU_WEIGHT, "1.5", "not a whole number");
 }
 
-static void a_time_is_in_seconds(void **state)
+static void a_time_is_a_span_of_seconds(void **state)
 {
+	static const struct {
+		const char *text;
+		uint64_t seconds;
+	} spans[] = {
+		{ "1", 1 },
+		{ "3153600000", UINT64_C(3153600000) },
+		{ "90s", 90 },
+		{ "90 sec", 90 },
+		{ "5m", 300 },
+		{ "90min", 5400 },
+		{ "8h", 28800 },
+		{ "2 hours 30min", 9000 },
+		{ "1h30", 3630 },
+		{ "1d\t12h", 129600 },
+		{ "1w 2days 1hr 1 minute 1second", 781261 },
+		{ "0h 1", 1 },
+	};
+	static const char *const others[] = { "never", "h", "8 x", "8H", "5M", "1y", "-1", "1.5h", "8h,", "h8", "1h infinity" };
+
 	(void)state;
-	takes(POLICY_RUNTIME_MAX_SEC, "1", POLICY_PLAIN, 1);
-	takes(POLICY_RUNTIME_MAX_SEC, "86400", POLICY_PLAIN, 86400);
-	takes(POLICY_RUNTIME_MAX_SEC, "3153600000", POLICY_PLAIN, UINT64_C(3153600000));
+	for (size_t i = 0; i < ARRAY_SIZE(spans); i++)
+		takes(POLICY_RUNTIME_MAX_SEC, spans[i].text, POLICY_PLAIN, spans[i].seconds);
 	takes(POLICY_RUNTIME_MAX_SEC, "infinity", POLICY_INFINITY, 0);
 	refuses(POLICY_RUNTIME_MAX_SEC, "0", "must not be 0");
+	refuses(POLICY_RUNTIME_MAX_SEC, "0min", "must not be 0");
 	refuses(POLICY_RUNTIME_MAX_SEC, "3153600001", "too large");
-	refuses(POLICY_RUNTIME_MAX_SEC, "8h", "a number of seconds without a unit is wanted");
-	refuses(POLICY_RUNTIME_MAX_SEC, "never", "not a number of seconds or infinity");
+	refuses(POLICY_RUNTIME_MAX_SEC, "36500d 1s", "too large");
+	refuses(POLICY_RUNTIME_MAX_SEC, "18446744073709551616", "too large");
+	refuses(POLICY_RUNTIME_MAX_SEC, "18446744073709551615 1", "too large");
+	refuses(POLICY_RUNTIME_MAX_SEC, "9223372036854775808w", "too large");
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		refuses(POLICY_RUNTIME_MAX_SEC, others[i], "a time is wanted, such as 90min, 8h or 1d 12h, or infinity");
 }
 
 /* --- texts ----------------------------------------------------------------- */
@@ -472,7 +495,7 @@ int main(void)
 		value_test(tasks_are_a_number_a_percentage_or_infinity),
 		value_test(a_quota_is_a_percentage_of_one_cpu),
 		value_test(a_weight_is_1_to_10000),
-		value_test(a_time_is_in_seconds),
+		value_test(a_time_is_a_span_of_seconds),
 		value_test(cpus_are_a_list_of_numbers_and_ranges),
 		value_test(a_hostname_has_labels_and_specifiers),
 		value_test(a_hostname_has_nothing_else),
