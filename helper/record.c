@@ -236,7 +236,10 @@ void record_remove(const struct record_store *store, struct record *record)
 {
 	if (record->session < 0)
 		return;
+	/* Or record_clean() would take a directory that has no file any more for one that was left. */
+	flock(store->lock, LOCK_EX);
 	remove_directory(store, record->name);
+	flock(store->lock, LOCK_UN);
 	record_abandon(record);
 }
 
