@@ -95,10 +95,24 @@ int client_ask(
 	}
 	r = take_reply(client->socket, &answer, err);
 	client->answered = answer.kind != 0;
-	if (r < 0)
-		return r;
 	*ret_answer = answer;
-	return 0;
+	return r;
+}
+
+int client_collect(const char *id, uint32_t *ret_collected, struct error *err)
+{
+	const struct request request = request_to_collect(id);
+	struct client_answer answer = CLIENT_ANSWER_NONE;
+	struct client helper = CLIENT_NONE;
+	int r = client_start(&helper, err);
+
+	if (r >= 0)
+		r = client_ask(&helper, &request, sizeof(request), &answer, err);
+	client_release(&helper);
+	client_answer_release(&answer);
+	if (ret_collected)
+		*ret_collected = answer.collected;
+	return r;
 }
 
 /* By its path: in the sandbox's view there is no /proc/self for a leader, whose pid is the host's. record_make() has seen to its

@@ -33,11 +33,11 @@ void client_release(struct client *client);
 int client_start(struct client *ret_client, struct error *err);
 
 struct client_answer {
-	enum reply_kind kind; /* REPLY_DONE or REPLY_SANDBOX */
+	enum reply_kind kind; /* 0: there was no answer */
 	uint64_t namespaces;
 	bool userns;        /* the sandbox has a user namespace of its own, which a leader must not enter */
-	uint32_t collected; /* REPLY_DONE: sessions whose remains were removed */
-	/* fds, the caller's for client_answer_release(); -1 with REPLY_DONE */
+	uint32_t collected; /* sessions whose remains were removed */
+	/* fds, the caller's for client_answer_release(); -1 without REPLY_SANDBOX */
 	int init;         /* pidfd of isolate-init */
 	int mountns;      /* of the mount namespace to enter */
 	int supervisor;   /* pidfd of the sandbox's supervisor */
@@ -51,11 +51,15 @@ struct client_answer {
 void client_answer_release(struct client_answer *answer);
 
 /*
- * Sends request (request_check()'s size). On success the caller owns *ret_answer. An error of the helper's comes back as it is;
- * -ETIMEDOUT when it does not answer, and then it is killed.
+ * Sends request (request_check()'s size). The caller owns *ret_answer, which tells of what was collected also when this fails.
+ * An error of the helper's comes back as it is; -ETIMEDOUT when it does not answer, and then it is killed.
  */
 int client_ask(
 	struct client *client, const struct request *request, size_t size, struct client_answer *ret_answer, struct error *err);
+
+/* Starts a helper that finishes the work of session id's supervisor, which is gone, or of all that are (NULL), and waits for it.
+ * *ret_collected (may be NULL) counts the sessions, of all, that were removed, also where another could not be. */
+int client_collect(const char *id, uint32_t *ret_collected, struct error *err);
 
 /*
  * Finds the supervisor of session id: ret_client->pidfd is of no other process. Works in the sandbox's mount namespace, where

@@ -111,51 +111,51 @@ static int collect_record(const struct record_store *store, const char *name, st
 
 struct collection {
 	const struct record_store *store;
-	int directory; /* whose names are gone through */
+	uint32_t collected;
+	int result; /* 0, or a negative errno: the last, and its error */
+	struct error err;
 };
 
-/* Calls function for each name in collection's directory that does not start with a dot, or does. Returns the sum of its results,
- * or the last error: one that cannot be removed does not keep the others. */
-static int for_each_name(const struct collection *collection, bool hidden,
-	int (*function)(const struct collection *collection, const char *name, struct error *err), struct error *err)
+/* One that cannot be removed does not keep the others. */
+static void count(struct collection *collection, int r, const struct error *err)
 {
-	AUTO_CLOSEDIR DIR *names = fdopendir(openat(collection->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (r >= 0) {
+		collection->collected += (uint32_t)r;
+		return;
+	}
+	collection->result = r;
+	collection->err = *err;
+}
+
+/* function gets each name in directory that does not start with a dot, or does. */
+static void for_each_name(struct collection *collection, int directory, bool hidden,
+	int (*function)(const struct record_store *store, const char *name, struct error *err))
+{
+	AUTO_CLOSEDIR DIR *names = fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	const struct dirent *entry;
-	int sum = 0, result = 0;
+	struct error err;
 
 	if (!names)
-		return error_set(err, errno, "collect", "directory");
-	while ((entry = readdir(names))) {
-		struct error one;
-		int r;
-
-		if ((entry->d_name[0] == '.') != hidden || strlen(entry->d_name) > SESSION_ID_SIZE)
-			continue;
-		r = function(collection, entry->d_name, &one);
-		sum += r > 0 ? r : 0;
-		if (r >= 0)
-			continue;
-		result = r;
-		if (err)
-			*err = one;
-	}
-	return result < 0 ? result : sum;
+		count(collection, error_set(&err, errno, "collect", "directory"), &err);
+	while (names && (entry = readdir(names)))
+		if ((entry->d_name[0] == '.') == hidden && strlen(entry->d_name) <= SESSION_ID_SIZE)
+			count(collection, function(collection->store, entry->d_name, &err), &err);
 }
 
 /* "<id>", or ".<id>": a claim. */
-static int collect_one(const struct collection *collection, const char *name, struct error *err)
+static int collect_one(const struct record_store *store, const char *name, struct error *err)
 {
 	int r = 0;
 
 	if (strlen(name) == SESSION_ID_SIZE - (name[0] != '.'))
-		r = collect_record(collection->store, name, err);
+		r = collect_record(store, name, err);
 	if (r == -ENOENT)
-		r = record_clean(collection->store, name);
+		r = record_clean(store, name);
 	return r == -EBUSY ? 0 : r;
 }
 
 /* "<name>" or "<name>.lock". */
-static int collect_shared(const struct collection *collection, const char *file, struct error *err)
+static int collect_shared(const struct record_store *store, const char *file, struct error *err)
 {
 	static const char suffix[] = ".lock";
 	size_t length = strlen(file), cut = sizeof(suffix) - 1;
@@ -167,16 +167,17 @@ static int collect_shared(const struct collection *collection, const char *file,
 	if (length >= sizeof(name) || file[0] < '0' || file[0] > '9')
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)length, file);
-	shared_clean(collection->store, name);
+	shared_clean(store, name);
 	return 0;
 }
 
-static int collect_users(const struct record_store *store, struct error *err)
+static void collect_users(struct collection *collection)
 {
-	AUTO_CLOSE int directory = openat(store->directory, SHARED_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct collection collection = { .store = store, .directory = directory };
+	AUTO_CLOSE int directory =
+		openat(collection->store->directory, SHARED_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return directory < 0 ? 0 : for_each_name(&collection, false, collect_shared, err);
+	if (directory >= 0)
+		for_each_name(collection, directory, false, collect_shared);
 }
 
 /* One whose supervisor does not listen any more, but may take a moment still until he has ended. */
@@ -195,6 +196,7 @@ int collect_session(const char *id, struct error *err)
 {
 	char claim[SESSION_ID_SIZE + 1];
 	struct record_store store;
+	struct collection users = { .store = &store };
 	int r = record_store_open(&store, err);
 
 	if (r < 0)
@@ -205,29 +207,27 @@ int collect_session(const char *id, struct error *err)
 		snprintf(claim, sizeof(claim), ".%s", id);
 		r = collect_ending(&store, claim, err);
 	}
-	collect_users(&store, NULL);
+	collect_users(&users);
 	record_store_close(&store);
 	return r < 0 && r != -ENOENT ? r : 0;
 }
 
-int collect_all(struct error *err)
+int collect_all(uint32_t *ret_collected, struct error *err)
 {
 	struct record_store store;
 	struct collection collection = { .store = &store };
-	int results[3] = { 0 }, sum = 0, r = record_store_open(&store, err);
+	int r = record_store_open(&store, err);
 
 	if (r < 0)
 		return r;
-	collection.directory = store.directory;
-	results[0] = for_each_name(&collection, false, collect_one, err);
-	results[1] = for_each_name(&collection, true, collect_one, err);
-	results[2] = collect_users(&store, err);
+	for_each_name(&collection, store.directory, false, collect_one);
+	for_each_name(&collection, store.directory, true, collect_one);
+	collect_users(&collection);
 	record_store_close(&store);
-	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
-		r = results[i] < 0 ? results[i] : r;
-		sum += results[i] > 0 ? results[i] : 0;
-	}
-	return r < 0 ? r : sum;
+	*ret_collected = collection.collected;
+	if (collection.result < 0)
+		*err = collection.err;
+	return collection.result;
 }
 
 static int64_t milliseconds(const struct timespec *time)
@@ -251,12 +251,7 @@ static bool is_due(const struct record_store *store)
 
 void collect_if_due(const struct record_store *store)
 {
-	struct request request = {
-		.magic = PROTOCOL_MAGIC,
-		.kind = REQUEST_COLLECT_ALL,
-		.id = "00000000-0000-0000-0000-000000000000",
-		.user = "-",
-	};
+	const struct request request = request_to_collect(NULL);
 	AUTO_CLOSE int socket = -1;
 	AUTO_CLOSE int pidfd = -1;
 

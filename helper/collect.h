@@ -14,9 +14,9 @@
 /* Finishes the work of session id's supervisor for its leader, who asks for it: he is brought home. 0, or a negative errno. */
 int collect_session(const char *id, struct error *err);
 
-/* The same for all that is left over. Returns how many sessions were removed, or a negative errno when one of them
- * could not be; the others were. */
-int collect_all(struct error *err);
+/* The same for all that is left over. *ret_collected is how many sessions were removed, also where it fails: with the error of
+ * the last that could not be. */
+int collect_all(uint32_t *ret_collected, struct error *err);
 
 /* Has another helper do it, unless one has just now. Does not wait. */
 void collect_if_due(const struct record_store *store);

@@ -150,16 +150,15 @@ static int serve_open(pid_t leader, int leader_pidfd, struct sandbox *sandbox, s
 static int serve_collect(struct reply *reply)
 {
 	bool all = message.request.kind == REQUEST_COLLECT_ALL;
-	int r = all ? collect_all(&reply->err) : collect_session(message.request.id, &reply->err);
+	int r = all ? collect_all(&reply->collected, &reply->err) : collect_session(message.request.id, &reply->err);
 	char line[ERROR_LINE_MAX];
 
 	reply->kind = r < 0 ? REPLY_ERROR : REPLY_DONE;
-	reply->collected = r < 0 ? 0 : (uint32_t)r;
 	/* Nobody listens when a login has asked for it. */
 	if (all && r < 0)
 		syslog(LOG_ERR, "collect: %s", error_line(&reply->err, line, sizeof(line)));
-	if (all && r > 0)
-		syslog(LOG_NOTICE, "collect: removed what was left of %d sessions", r);
+	if (reply->collected > 0)
+		syslog(LOG_NOTICE, "collect: removed what was left of %u sessions", reply->collected);
 	send_reply(reply, NULL, 0);
 	return r < 0;
 }

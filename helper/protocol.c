@@ -2,7 +2,16 @@
 #include "helper/protocol.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+struct request request_to_collect(const char *id)
+{
+	struct request request = { .magic = PROTOCOL_MAGIC, .kind = id ? REQUEST_COLLECT : REQUEST_COLLECT_ALL, .user = "-" };
+
+	snprintf(request.id, sizeof(request.id), "%s", id ? id : "00000000-0000-0000-0000-000000000000");
+	return request;
+}
 
 /* Terminated, and nothing in it that could break a path, a record or a log line. */
 static bool is_plain(const char *text, size_t size, bool slash)

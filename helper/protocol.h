@@ -55,6 +55,9 @@ struct request {
 	char policy[256]; /* another policy file than the default; empty: the default */
 };
 
+/* What collects session id (REQUEST_COLLECT), or all (NULL). Its size is sizeof(struct request). */
+struct request request_to_collect(const char *id);
+
 #define REQUEST_SIZE_MAX (sizeof(struct request) + REQUEST_GROUPS_MAX * sizeof(struct request_group))
 
 enum reply_kind {
@@ -75,7 +78,7 @@ struct reply {
 	 * not among them: it is the second fd. */
 	uint64_t namespaces;
 	uint32_t userns;    /* 1: there is a user namespace too, for the gate to enter */
-	uint32_t collected; /* REPLY_DONE: how many sessions were */
+	uint32_t collected; /* how many sessions were, though another could not be */
 	char banner[256];   /* a line for the user, or empty */
 };
 

@@ -128,23 +128,6 @@ static int remember(pam_handle_t *pamh, const char *id, const struct leader_home
 	return 0;
 }
 
-/* The supervisor's work where there is none any more: our cgroups are left, and the record. */
-static int collect(const char *id, struct error *err)
-{
-	struct request request = { .magic = PROTOCOL_MAGIC, .kind = REQUEST_COLLECT };
-	struct client_answer answer = CLIENT_ANSWER_NONE;
-	struct client helper = CLIENT_NONE;
-	int r;
-
-	memcpy(request.id, id, sizeof(request.id));
-	snprintf(request.user, sizeof(request.user), "-");
-	r = client_start(&helper, err);
-	if (r >= 0)
-		r = client_ask(&helper, &request, sizeof(request), &answer, err);
-	client_release(&helper);
-	return r;
-}
-
 /* Through the supervisor, or where there is none without him. What fails for a moment's want of something is tried again, but
  * not what he has answered: he has forgotten the session. */
 static int end_session(const char *id, struct client *supervisor, struct error *err)
@@ -156,7 +139,7 @@ static int end_session(const char *id, struct client *supervisor, struct error *
 		if (r >= 0)
 			r = client_close(supervisor, err);
 		if (r == -ESRCH)
-			r = collect(id, err);
+			r = client_collect(id, NULL, err);
 		client_release(supervisor);
 	}
 	return r;

@@ -357,6 +357,7 @@ def login_record_that_is_garbage_is_named_and_the_others_are_collected(m):
             result = m.isolatectl("gc")
             equal(result.status, 1, content[:40])
             check(name in result.err, f"{content[:40]!r}: {result.err!r} does not say which")
+            matches(DONE, result.out, "how many were")
             check(not exists(session), "what was left of the other is there")
             m.ssh("bob", "true").ok()
             m.isolatectl("list").ok()
