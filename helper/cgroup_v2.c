@@ -5,6 +5,7 @@
 #include "helper/account.h"
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,16 +59,6 @@ static const struct cgroup_counter counters[] = {
 	{ NUMBER(io_written), "io", "io.stat", CGROUP_DEVICES, " wbytes=", 1 },
 	{ NUMBER(oom_kills), "memory", "memory.events", CGROUP_KEYED, "oom_kill", 1 },
 };
-
-static bool has_word(const char *words, const char *word)
-{
-	size_t length = strlen(word);
-
-	for (; *words; words += strcspn(words, " "), words += strspn(words, " "))
-		if (strcspn(words, " ") == length && strncmp(words, word, length) == 0)
-			return true;
-	return false;
-}
 
 static void format_device_word(
 	const struct cgroup_setting *setting, const struct cgroup_device_limit *limit, char *text, size_t size)

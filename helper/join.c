@@ -5,6 +5,7 @@
 #include "helper/cgroupns.h"
 #include "helper/sandbox.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/fd.h"
 
 #include <errno.h>
@@ -209,7 +210,7 @@ int join_offer(const struct sandbox *sandbox, int socket)
 {
 	struct join_offer offer = { .magic = JOIN_MAGIC, .version = PROTOCOL_MAGIC };
 
-	offer.since = time(NULL) - (int64_t)((session_clock() - sandbox->since) / 1000000);
+	offer.since = time(NULL) - (int64_t)((clock_boottime() - sandbox->since) / 1000000);
 	memcpy(offer.id, sandbox->id, sizeof(offer.id));
 	memcpy(offer.cgroup, sandbox->cgroup.path, sizeof(offer.cgroup));
 	memcpy(offer.digests, sandbox->digests, sizeof(offer.digests));

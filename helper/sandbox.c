@@ -15,6 +15,7 @@
 #include "helper/userns.h"
 #include "helper/utsns.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/fd.h"
 #include "lib/syscalls.h"
 
@@ -459,7 +460,7 @@ static int start(struct plan *plan, struct sandbox *sandbox, struct error *err)
 	shared_name(plan->request, sandbox->shared_name);
 	sandbox->shared = value(plan, POLICY_SCOPE)->number == POLICY_SCOPE_USER;
 	sandbox->outlives_logout = value(plan, POLICY_KILL_ON_LOGOUT)->number == POLICY_NO;
-	sandbox->since = session_clock();
+	sandbox->since = clock_boottime();
 	if (runtime->set && runtime->unit != POLICY_INFINITY && runtime->number < RUNTIME_SECONDS_MAX)
 		sandbox->runtime_max = runtime->number * 1000000;
 	memcpy(sandbox->id, plan->request->id, sizeof(sandbox->id));

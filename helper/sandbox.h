@@ -22,7 +22,7 @@ struct sandbox {
 	bool shared; /* Scope=user */
 	char shared_name[SHARED_NAME_MAX];
 	bool outlives_logout;          /* KillOnLogout=no */
-	uint64_t since;                /* CLOCK_BOOTTIME, in microseconds */
+	uint64_t since;                /* clock_boottime() */
 	uint64_t runtime_max;          /* RuntimeMaxSec, in microseconds; 0: none */
 	uint32_t digests[POLICY_KEYS]; /* of the policy that it was made with */
 	struct record_store store;

@@ -2,17 +2,10 @@
 #include "helper/session.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #include <poll.h>
 #include <string.h>
-
-uint64_t session_clock(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 struct session *session_new(const struct request *request, pid_t leader, int leader_pidfd)
 {
@@ -26,7 +19,7 @@ struct session *session_new(const struct request *request, pid_t leader, int lea
 		.leader = leader,
 		.leader_pidfd = -1,
 		.record = RECORD_NONE,
-		.since = session_clock(),
+		.since = clock_boottime(),
 		.started = time(NULL),
 	};
 	memcpy(session->id, request->id, sizeof(session->id));

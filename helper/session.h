@@ -19,7 +19,7 @@ struct session {
 	int leader_pidfd; /* -1: he has left */
 	struct cgroup_stay stay;
 	struct record record;
-	uint64_t since; /* CLOCK_BOOTTIME, in microseconds */
+	uint64_t since; /* clock_boottime() */
 	time_t started; /* the same by the calendar */
 };
 
@@ -34,8 +34,5 @@ void session_free(struct session *session, const struct record_store *store);
 
 /* A leader that has ended may have left its pid to another process by now. */
 bool session_leader_lives(const struct session *session);
-
-/* CLOCK_BOOTTIME, in microseconds. */
-uint64_t session_clock(void);
 
 #endif

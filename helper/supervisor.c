@@ -165,7 +165,7 @@ static void kill_all(struct supervisor *supervisor)
 		complain(supervisor, sandbox->id, &err);
 	supervisor->state = KILLED;
 	supervisor->pause = 1000;
-	supervisor->due = session_clock();
+	supervisor->due = clock_boottime();
 }
 
 static void begin_end(struct supervisor *supervisor)
@@ -176,15 +176,15 @@ static void begin_end(struct supervisor *supervisor)
 	dismiss_joiners(supervisor);
 	ask_if_empty(supervisor);
 	supervisor->state = LEAVING;
-	supervisor->due = session_clock() + LEAVE_MICROSECONDS;
+	supervisor->due = clock_boottime() + LEAVE_MICROSECONDS;
 }
 
 static void ask_to_end(struct supervisor *supervisor, enum state state, int signal)
 {
 	sandbox_signal(supervisor->sandbox, signal);
 	supervisor->state = state;
-	supervisor->deadline = session_clock() + GRACE_MICROSECONDS;
-	supervisor->due = session_clock() + PAUSE_MICROSECONDS_MAX;
+	supervisor->deadline = clock_boottime() + GRACE_MICROSECONDS;
+	supervisor->due = clock_boottime() + PAUSE_MICROSECONDS_MAX;
 }
 
 /* What comes next for those that have not ended. PID 1 says when no process is left, but to it one that has ended and was not
@@ -195,8 +195,8 @@ static void urge(struct supervisor *supervisor)
 		kill_all(supervisor);
 	else if (supervisor->state == LEAVING)
 		ask_to_end(supervisor, TERMINATED, SIGTERM);
-	else if (session_clock() < supervisor->deadline)
-		supervisor->due = session_clock() + PAUSE_MICROSECONDS_MAX;
+	else if (clock_boottime() < supervisor->deadline)
+		supervisor->due = clock_boottime() + PAUSE_MICROSECONDS_MAX;
 	else if (supervisor->state == TERMINATED)
 		ask_to_end(supervisor, HUNG_UP, SIGHUP);
 	else
@@ -213,7 +213,7 @@ static void log_sandbox(const struct sandbox *sandbox, const struct account *acc
 		.service = session->service,
 		.tty = session->tty,
 		.uid = sandbox->uid,
-		.duration_us = session_clock() - sandbox->since,
+		.duration_us = clock_boottime() - sandbox->since,
 	};
 
 	account_log(&end, account);
@@ -226,7 +226,7 @@ static void try_again(struct supervisor *supervisor)
 		supervisor->due = NEVER;
 		return;
 	}
-	supervisor->due = session_clock() + supervisor->pause;
+	supervisor->due = clock_boottime() + supervisor->pause;
 	supervisor->pause = supervisor->pause < PAUSE_MICROSECONDS_MAX ? 2 * supervisor->pause : PAUSE_MICROSECONDS_MAX;
 }
 
@@ -282,7 +282,7 @@ static void tell_time_is_near(struct supervisor *supervisor)
 
 	supervisor->warn_at = NEVER;
 	format_duration(sandbox->runtime_max / 1000000, all);
-	format_duration((supervisor->end_at - session_clock() + 500000) / 1000000, left);
+	format_duration((supervisor->end_at - clock_boottime() + 500000) / 1000000, left);
 	snprintf(line, sizeof(line), "pam_isolate: your session may last %s (RuntimeMaxSec=), and ends in %s. Save your work.",
 		all, left);
 	tell_of_time(sandbox, line);
@@ -298,7 +298,7 @@ static void end_for_time(struct supervisor *supervisor)
 	format_duration(supervisor->sandbox->runtime_max / 1000000, all);
 	snprintf(line, sizeof(line), "pam_isolate: your session has lasted %s (RuntimeMaxSec=), and ends now.", all);
 	begin_end(supervisor);
-	supervisor->due = session_clock() + TOLD_MICROSECONDS;
+	supervisor->due = clock_boottime() + TOLD_MICROSECONDS;
 	tell_of_time(supervisor->sandbox, line);
 }
 
@@ -339,7 +339,7 @@ static void log_session(const struct sandbox *sandbox, const struct session *ses
 		.service = session->service,
 		.tty = session->tty,
 		.uid = sandbox->uid,
-		.duration_us = session_clock() - session->since,
+		.duration_us = clock_boottime() - session->since,
 	};
 
 	account_log(&end, account);
@@ -453,7 +453,7 @@ static void init_ended(struct supervisor *supervisor, void *object)
 	if (supervisor->state < KILLED)
 		kill_all(supervisor);
 	else
-		supervisor->due = session_clock();
+		supervisor->due = clock_boottime();
 }
 
 /* No process is left. Unless somebody has come meanwhile. */
@@ -586,7 +586,7 @@ static uint64_t in_milliseconds(uint64_t now, int milliseconds)
 /* When something is due though nothing happens. */
 static uint64_t next_time(const struct supervisor *supervisor, int limits)
 {
-	uint64_t now = session_clock(), due = sooner(supervisor->due, sooner(supervisor->warn_at, supervisor->end_at));
+	uint64_t now = clock_boottime(), due = sooner(supervisor->due, sooner(supervisor->warn_at, supervisor->end_at));
 
 	due = sooner(due, in_milliseconds(now, limits));
 	return sooner(due, in_milliseconds(now, notice_milliseconds(&supervisor->notices)));
@@ -594,7 +594,8 @@ static uint64_t next_time(const struct supervisor *supervisor, int limits)
 
 static void wait_for_events(struct supervisor *supervisor, struct round *round, const sigset_t *waiting)
 {
-	uint64_t due = next_time(supervisor, arrange(supervisor, round)), now = session_clock(), left = due > now ? due - now : 0;
+	uint64_t due = next_time(supervisor, arrange(supervisor, round)), now = clock_boottime(),
+		 left = due > now ? due - now : 0;
 	const struct timespec time = { .tv_sec = (time_t)(left / 1000000), .tv_nsec = (long)(left % 1000000 * 1000) };
 
 	forget_stack();
@@ -610,7 +611,7 @@ static void wait_for_events(struct supervisor *supervisor, struct round *round, 
 /* What is to be done by now. */
 static void step(struct supervisor *supervisor)
 {
-	uint64_t now = session_clock();
+	uint64_t now = clock_boottime();
 
 	if (told_to_end)
 		begin_end(supervisor);
@@ -618,7 +619,7 @@ static void step(struct supervisor *supervisor)
 		end_for_time(supervisor);
 	else if (now >= supervisor->warn_at)
 		tell_time_is_near(supervisor);
-	if (session_clock() < supervisor->due)
+	if (clock_boottime() < supervisor->due)
 		return;
 	switch (supervisor->state) {
 	case LEAVING:

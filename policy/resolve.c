@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/hash.h"
+#include "lib/words.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -143,21 +144,6 @@ int policy_resolve(const struct policy *policy, const struct policy_subject *sub
 	if (r >= 0)
 		*ret_effective = effective;
 	return r;
-}
-
-/* Whether word is one of the blank-separated words. */
-static bool has_word(const char *words, const char *word)
-{
-	size_t length = strlen(word);
-
-	while (*words) {
-		size_t n = strcspn(words, " ");
-
-		if (n == length && strncmp(words, word, n) == 0)
-			return true;
-		words += n + strspn(words + n, " ");
-	}
-	return false;
 }
 
 static int not_built(const struct policy_key_row *row, const struct policy_value *value, struct error *err)
