@@ -91,7 +91,9 @@ static int find_leader(pid_t *ret_pid, int *ret_pidfd, struct error *err)
 	int pidfd = open_peer(HELPER_SOCKET_FD, ret_pid);
 
 	if (pidfd == -ESRCH)
-		return error_set(err, ESRCH, "helper", "the leader has ended, or is in a PID namespace below ours");
+		return error_set(err, ESRCH, "helper", "the leader has ended");
+	if (pidfd == -EXDEV)
+		return error_set(err, EPERM, "helper", "the leader is in a PID namespace that is not below ours");
 	if (pidfd < 0)
 		return error_set(err, -pidfd, "helper", "who is asking");
 	*ret_pidfd = pidfd;

@@ -183,6 +183,8 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	/* He is at the other end until he has answered. */
 	cleanup_close(&ret_way->supervisor);
 	ret_way->supervisor = open_peer(socket, &supervisor);
+	if (ret_way->supervisor == -EXDEV)
+		return error_set(err, EALREADY, "join", "this process is in a sandbox already");
 	if (ret_way->supervisor < 0)
 		return JOIN_ENDED;
 	lifted = lift(effective, &offer);

@@ -191,7 +191,7 @@ int open_peer(int socket, pid_t *ret_pid)
 	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	if (peer.pid <= 0)
-		return -ESRCH;
+		return -EXDEV;
 	pidfd = sys_pidfd_open(peer.pid);
 	if (pidfd < 0 || poll(&state, 1, 0) < 0)
 		return -errno;

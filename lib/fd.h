@@ -42,7 +42,7 @@ ssize_t receive_message(int socket, void *data, size_t size, int ret_fds[MESSAGE
 /*
  * Opens a pidfd of the process at the other end of a connected socket (SO_PEERCRED). That end is still
  * there after pidfd_open(2): so the process has not ended, and its pid is no other's. *ret_pid is its pid in our PID namespace.
- * Returns the fd, or -ESRCH when it has ended or has no pid here, or another negative errno.
+ * Returns the fd, or -ESRCH when it has ended, -EXDEV when it has no pid here, or another negative errno.
  */
 int open_peer(int socket, pid_t *ret_pid);
 

@@ -306,6 +306,6 @@ def attack_su_in_a_sandbox_without_a_user_namespace(m):
         own = {one.pid for one in m.strays()}
         equal({pid for pid in extra if pid not in own and os.path.exists(f"/proc/{pid}")}, set(), "processes of the host's in the sandbox's groups")
         check(done.lines[0] == where and done.lines[-1] != "0", f"{done}")
-        m.log.expect("refused", mark)
+        m.log.expect("refused: join: this process is in a sandbox already", mark)
         leave(child)
     m.nothing_left(6)
