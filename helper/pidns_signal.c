@@ -89,7 +89,7 @@ struct call {
 	pid_t init;
 	const struct stat *pidns;
 	int signal;
-	size_t n_running; /* that SIGSTOP was sent to */
+	size_t n_running; /* that SIGSTOP was sent to, and have not stopped yet */
 };
 
 /* The pidfd first: while that process lives its pid is no other's. Returns it, or -1 for one that is not to be told. */
@@ -102,24 +102,27 @@ static int open_inhabitant(const struct call *call, pid_t pid)
 	return pidfd >= 0 && is_in(process, call->pidns) ? take_fd(&pidfd) : -1;
 }
 
-/* proc_pid_stat(5). The name in it may hold any byte. */
-static bool is_running(pid_t pid)
+/* proc_pid_stat(5); 0: it has gone. The name in it may hold any byte. */
+static char state_of(pid_t pid)
 {
 	char path[32], text[1024];
 	const char *rest;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	rest = read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0 ? NULL : strrchr(text, ')');
-	return rest && strncmp(rest, ") ", 2) == 0 && !strchr("TtZX", rest[2]);
+	return rest && rest[1] == ' ' ? rest[2] : 0;
 }
 
 static void stop(pid_t pid, void *data)
 {
 	struct call *call = data;
 	AUTO_CLOSE int pidfd = open_inhabitant(call, pid);
+	char state = pidfd < 0 ? 0 : state_of(pid);
 
-	if (pidfd >= 0 && is_running(pid) && sys_pidfd_send_signal(pidfd, SIGSTOP) >= 0)
-		call->n_running++;
+	if (!state || strchr("TtZX", state) || sys_pidfd_send_signal(pidfd, SIGSTOP) < 0)
+		return;
+	/* Uninterruptible, it stops when it wakes, before it can fork. */
+	call->n_running += state != 'D';
 }
 
 static void signal_and_continue(pid_t pid, void *data)
