@@ -527,6 +527,21 @@ ssize_t cgroup_read_file(
 	return fd < 0 ? fd : read_fd(fd, buffer, size);
 }
 
+static bool group_has_room(const struct cgroup *cgroup, enum cgroup_level level, unsigned int n)
+{
+	char current[32], most[32];
+
+	if (cgroup_read_file(cgroup, level, "pids", "pids.current", current, sizeof(current)) < 0 ||
+		cgroup_read_file(cgroup, level, "pids", "pids.max", most, sizeof(most)) < 0)
+		return true;
+	return strcmp(most, "max") == 0 || strtoull(current, NULL, 10) + n <= strtoull(most, NULL, 10);
+}
+
+bool cgroup_has_room(const struct cgroup *cgroup, unsigned int n)
+{
+	return group_has_room(cgroup, CGROUP_SANDBOX, n) && group_has_room(cgroup, CGROUP_USER, n);
+}
+
 int cgroup_each_group(const struct cgroup *cgroup, const char *controller, void (*function)(int group, void *data), void *data)
 {
 	AUTO_CLOSE int group = cgroup_open_file(cgroup, CGROUP_SANDBOX, controller, ".", O_RDONLY | O_DIRECTORY);

@@ -118,6 +118,10 @@ int cgroup_open_file(const struct cgroup *cgroup, enum cgroup_level level, const
 ssize_t cgroup_read_file(const struct cgroup *cgroup, enum cgroup_level level, const char *controller, const char *file,
 	char *buffer, size_t size);
 
+/* Whether the sandbox's group and the user's have a place for n more tasks; true where that cannot be told. Others take places,
+ * too: it may be wrong by then. */
+bool cgroup_has_room(const struct cgroup *cgroup, unsigned int n);
+
 /* Calls function for the sandbox's group, in the hierarchy of controller; for the groups in it where that is a slice, which has
  * no processes itself. 0 or a negative errno. */
 int cgroup_each_group(const struct cgroup *cgroup, const char *controller, void (*function)(int group, void *data), void *data);

@@ -14,13 +14,15 @@
 #include <syslog.h>
 
 #define PREFIX "pam_isolate: "
-#define LINE_SIZE 384
 #define WORDS_SIZE 128
 #define LIMIT_SIZE 48
 /* v1 says a number near the largest for none. */
 #define NO_LIMIT (UINT64_C(1) << 62)
 
 #define PAUSE_MILLISECONDS 10000
+/* Between two tries to write a line, and how long it is worth it. */
+#define RETRY_MILLISECONDS 250
+#define LINE_MILLISECONDS 10000
 /* A killed process is worth a line each; forks that fail in a loop say the same for days. */
 static const int longest_pause[NOTICE_KINDS] = { [NOTICE_MEMORY] = PAUSE_MILLISECONDS, [NOTICE_TASKS] = 32 * PAUSE_MILLISECONDS };
 
@@ -144,16 +146,16 @@ static const char *memory_advice(enum limit_owner owner)
 	}
 }
 
-static void tell_user_of_memory(
-	const struct notice_sandbox *who, const struct limit *limit, const struct oom_victim *victim, uint64_t count)
+static void tell_user_of_memory(struct notices *notices, const struct notice_sandbox *who, const struct limit *limit,
+	const struct oom_victim *victim, uint64_t count)
 {
-	char line[LINE_SIZE], killed[WORDS_SIZE], reason[WORDS_SIZE];
+	char line[NOTICE_LINE_SIZE], killed[WORDS_SIZE], reason[WORDS_SIZE];
 
 	put_killed(victim->name, count, killed);
 	put_reason(limit, reason);
 	snprintf(line, sizeof(line), PREFIX "out of memory: %s killed, because %s. %s", killed, reason,
 		memory_advice(limit->owner));
-	notice_text(who, line);
+	notice_text(notices, who, line);
 }
 
 static void log_memory(
@@ -181,7 +183,7 @@ static void tell_memory(struct notices *notices, const struct notice_sandbox *wh
 	if (oom_find(OOM_LOG, who->cgroup->path, &notices->log_sequence, &victim) > 0)
 		limit.owner = victim.limit;
 	read_limit(who->cgroup, NOTICE_MEMORY, &limit);
-	tell_user_of_memory(who, &limit, &victim, count);
+	tell_user_of_memory(notices, who, &limit, &victim, count);
 	log_memory(who, &limit, &victim, count);
 }
 
@@ -198,10 +200,10 @@ static void put_full(const struct limit *limit, char words[WORDS_SIZE])
 			keys[NOTICE_TASKS][limit->owner]);
 }
 
-static void tell_tasks(const struct notice_sandbox *who, enum limit_owner owner, uint64_t count)
+static void tell_tasks(struct notices *notices, const struct notice_sandbox *who, enum limit_owner owner, uint64_t count)
 {
 	struct limit limit = { .owner = owner };
-	char line[LINE_SIZE], words[WORDS_SIZE], refused[48] = "";
+	char line[NOTICE_LINE_SIZE], words[WORDS_SIZE], refused[48] = "";
 
 	read_limit(who->cgroup, NOTICE_TASKS, &limit);
 	if (count > 1)
@@ -209,15 +211,33 @@ static void tell_tasks(const struct notice_sandbox *who, enum limit_owner owner,
 	put_full(&limit, words);
 	snprintf(line, sizeof(line), PREFIX "no more processes%s: %s. %s", refused, words,
 		limit.owner == LIMIT_OF_MACHINE ? "Try again later, or tell your administrator." : "End some of them.");
-	notice_text(who, line);
+	notice_text(notices, who, line);
 	put_limit(NOTICE_TASKS, &limit, words);
 	syslog(LOG_WARNING, "session %s of %s: no more processes: refused %" PRIu64 ", limit %s", who->id, who->user, count,
 		words);
 }
 
-void notice_text(const struct notice_sandbox *who, const char *line)
+/* The newest line is the one that is worth a second try. */
+void notice_text(struct notices *notices, const struct notice_sandbox *who, const char *line)
 {
-	terminals_tell(who->cgroup, who->uid, who->leaders, who->n_leaders, line);
+	int64_t now = clock_milliseconds();
+
+	notices->line.text[0] = '\0';
+	if (terminals_tell(who->cgroup, who->uid, who->leaders, who->n_leaders, line) >= 0)
+		return;
+	snprintf(notices->line.text, sizeof(notices->line.text), "%s", line);
+	notices->line.next = now + RETRY_MILLISECONDS;
+	notices->line.last = now + LINE_MILLISECONDS;
+}
+
+static void try_line(struct notices *notices, const struct notice_sandbox *who, int64_t now)
+{
+	if (!notices->line.text[0] || now < notices->line.next)
+		return;
+	notices->line.next = now + RETRY_MILLISECONDS;
+	if (terminals_tell(who->cgroup, who->uid, who->leaders, who->n_leaders, notices->line.text) >= 0 ||
+		now >= notices->line.last)
+		notices->line.text[0] = '\0';
 }
 
 /* ---- when ---- */
@@ -265,7 +285,7 @@ static void tell_if_due(struct notices *notices, const struct notice_sandbox *wh
 	if (kind == NOTICE_MEMORY)
 		tell_memory(notices, who, notices->kinds[kind].limit, count);
 	else
-		tell_tasks(who, notices->kinds[kind].limit, count);
+		tell_tasks(notices, who, notices->kinds[kind].limit, count);
 	rest(notices, kind, now);
 }
 
@@ -273,6 +293,7 @@ void notice_limits(struct notices *notices, const struct notice_sandbox *who, co
 {
 	int64_t now = clock_milliseconds();
 
+	try_line(notices, who, now);
 	if (news) {
 		add(notices, NOTICE_MEMORY, news->memory_kills, news->memory_limit);
 		add(notices, NOTICE_TASKS, news->tasks_refused, news->tasks_limit);
@@ -285,13 +306,17 @@ void notice_rest(struct notices *notices, const struct notice_sandbox *who, cons
 {
 	for (int i = 0; i < NOTICE_KINDS; i++)
 		notices->kinds[i].pause = 0;
+	notices->line.next = 0;
 	notice_limits(notices, who, news);
+	notices->line.text[0] = '\0';
 }
 
 int notice_milliseconds(const struct notices *notices)
 {
 	int64_t now = clock_milliseconds(), soonest = -1;
 
+	if (notices->line.text[0])
+		soonest = notices->line.next > now ? notices->line.next - now : 0;
 	for (int i = 0; i < NOTICE_KINDS; i++) {
 		int64_t left = due_in(notices, (enum notice_kind)i, now);
 

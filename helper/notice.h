@@ -27,6 +27,8 @@ struct notice_sandbox {
 
 enum notice_kind { NOTICE_MEMORY, NOTICE_TASKS, NOTICE_KINDS };
 
+#define NOTICE_LINE_SIZE 384
+
 /* All zero at first. */
 struct notices {
 	struct {
@@ -37,19 +39,25 @@ struct notices {
 		int pause;    /* milliseconds until the next */
 	} kinds[NOTICE_KINDS];
 	uint64_t log_sequence; /* of oom_find() */
+	/* What could not be written yet, or empty. */
+	struct {
+		char text[NOTICE_LINE_SIZE];
+		int64_t next, last; /* when it is tried again, and for the last time */
+	} line;
 };
 
 /* Tells what news says, and what was kept back and is due. news may be NULL: only the latter. To be called, so, when
  * notice_milliseconds() is 0. Never waits for a terminal. */
 void notice_limits(struct notices *notices, const struct notice_sandbox *who, const struct limit_news *news);
 
-/* The same at the end: what was kept back is told now. */
+/* The same at the end: what was kept back is told now, and nothing is left to be told later. */
 void notice_rest(struct notices *notices, const struct notice_sandbox *who, const struct limit_news *news);
 
 /* How many milliseconds from now what is kept back is due; -1: nothing is kept back. For poll(2). */
 int notice_milliseconds(const struct notices *notices);
 
-/* Writes a line of the caller's to the terminals, now; not to syslog. */
-void notice_text(const struct notice_sandbox *who, const char *line);
+/* Writes a line of the caller's to the terminals, not to syslog: now, or in the next seconds where no process can be made that
+ * does it. */
+void notice_text(struct notices *notices, const struct notice_sandbox *who, const char *line);
 
 #endif

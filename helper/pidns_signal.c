@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* The one that is among them, and the one that sends it there. */
+#define HERALDS 2
 /* A fork bomb of 64 tasks on one slow CPU stands still after a dozen. */
 #define STOP_PASSES 100
 
@@ -153,12 +155,15 @@ void pidns_signal(const struct cgroup *cgroup, pid_t init, int init_pidfd, int s
 {
 	struct stat own, pidns;
 	char process[16];
+	bool is_full;
 
 	snprintf(process, sizeof(process), "%d", init);
 	if (stat_pidns(process, &pidns) < 0 || stat_pidns("self", &own) < 0 ||
 		(pidns.st_dev == own.st_dev && pidns.st_ino == own.st_ino))
 		return;
-	if (!signal_at_once(&pidns, init_pidfd, signal)) {
+	/* Where we are in the group, too, what we cannot fork is counted as the user's. */
+	is_full = cgroup->owner != CGROUP_OURS && !cgroup_has_room(cgroup, HERALDS);
+	if (is_full || !signal_at_once(&pidns, init_pidfd, signal)) {
 		struct call call = { .init = init, .pidns = &pidns, .signal = signal };
 
 		signal_each(cgroup, &call);

@@ -52,22 +52,12 @@ int sandbox_claim(struct sandbox *sandbox, struct session *session, struct error
 	return record_claim(&sandbox->store, session->id, &content, &session->record, err);
 }
 
-/* The leader's move into the group is not refused for the limit of tasks, but then he could not fork. */
-static bool has_room(const struct sandbox *sandbox, enum cgroup_level level)
-{
-	char current[32], most[32];
-
-	if (cgroup_read_file(&sandbox->cgroup, level, "pids", "pids.current", current, sizeof(current)) < 0 ||
-		cgroup_read_file(&sandbox->cgroup, level, "pids", "pids.max", most, sizeof(most)) < 0)
-		return true;
-	return strcmp(most, "max") == 0 || strtoull(current, NULL, 10) + LEADER_TASKS <= strtoull(most, NULL, 10);
-}
-
 int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error *err)
 {
 	int r;
 
-	if (!has_room(sandbox, CGROUP_SANDBOX) || !has_room(sandbox, CGROUP_USER))
+	/* His move into the group is not refused for the limit of tasks, but then he could not fork. */
+	if (!cgroup_has_room(&sandbox->cgroup, LEADER_TASKS))
 		return error_set(
 			err, EAGAIN, "pidns", "no room for a leader and his child (TasksMax= or UserTasksMax= is reached)");
 	r = sandbox_claim(sandbox, session, err);

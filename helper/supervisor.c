@@ -266,12 +266,13 @@ static void clear(struct supervisor *supervisor)
 
 /* ---- the time that a sandbox may last ---- */
 
-static void tell_of_time(const struct sandbox *sandbox, const char *line)
+static void tell_of_time(struct supervisor *supervisor, const char *line)
 {
+	const struct sandbox *sandbox = supervisor->sandbox;
 	pid_t leaders[LEADERS_TOLD_MAX];
 	struct notice_sandbox who = notice_for(sandbox, leaders);
 
-	notice_text(&who, line);
+	notice_text(&supervisor->notices, &who, line);
 	syslog(LOG_NOTICE, "session %s of %s: %s", sandbox->id, sandbox->user, line + strlen("pam_isolate: "));
 }
 
@@ -281,11 +282,13 @@ static void tell_time_is_near(struct supervisor *supervisor)
 	char all[DURATION_SIZE], left[DURATION_SIZE], line[256];
 
 	supervisor->warn_at = NEVER;
+	if (supervisor->state != RUNNING)
+		return;
 	format_duration(sandbox->runtime_max / 1000000, all);
 	format_duration((supervisor->end_at - clock_boottime() + 500000) / 1000000, left);
 	snprintf(line, sizeof(line), "pam_isolate: your session may last %s (RuntimeMaxSec=), and ends in %s. Save your work.",
 		all, left);
-	tell_of_time(sandbox, line);
+	tell_of_time(supervisor, line);
 }
 
 static void end_for_time(struct supervisor *supervisor)
@@ -299,7 +302,7 @@ static void end_for_time(struct supervisor *supervisor)
 	snprintf(line, sizeof(line), "pam_isolate: your session has lasted %s (RuntimeMaxSec=), and ends now.", all);
 	begin_end(supervisor);
 	supervisor->due = clock_boottime() + TOLD_MICROSECONDS;
-	tell_of_time(supervisor->sandbox, line);
+	tell_of_time(supervisor, line);
 }
 
 /* Five minutes before the end; of a short time when a quarter of it is left. */

@@ -2,9 +2,11 @@
 #include "helper/terminal.h"
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/fd.h"
 #include "lib/syscalls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +23,8 @@
 /* Thousands of processes, when there is no end to them, share a few terminals; the shells are the oldest. */
 #define PROCESSES_MAX 4096
 #define TEXT_SIZE 512
+/* To write a line takes a moment. */
+#define TELLER_MILLISECONDS 1000
 
 /* Documentation/admin-guide/devices.txt of the kernel */
 #define MAJOR_TTY 4
@@ -40,6 +44,7 @@ struct search {
 /* Who writes: a process of its own, for a user can have open(2), write(2) and close(2) of his terminal wait in the kernel,
  * O_NONBLOCK or not. 0: none. There is never more than one. */
 static pid_t teller;
+static int64_t teller_since; /* clock_milliseconds() */
 
 dev_t terminal_in_stat(const char *text)
 {
@@ -179,25 +184,29 @@ static bool teller_is_busy(void)
 	if (teller == 0)
 		return false;
 	if (waitid(P_PID, (id_t)teller, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0) {
-		kill(teller, SIGKILL);
+		if (clock_milliseconds() - teller_since >= TELLER_MILLISECONDS)
+			kill(teller, SIGKILL);
 		return true;
 	}
 	teller = 0;
 	return false;
 }
 
-void terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line)
+int terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line)
 {
 	struct search search = { .uid = uid };
 	pid_t pid;
 
 	if (teller_is_busy())
-		return;
+		return -EBUSY;
 	for (size_t i = 0; i < n_leaders; i++)
 		tell_terminal_of(&search, leaders[i], true);
 	cgroup_each_process(cgroup, tell_terminal_of_process, &search);
 	if (search.n_found == 0)
-		return;
+		return 0;
+	/* Where we are in the group, too, a fork that is refused is counted as the user's: that would be told next. */
+	if (cgroup->owner != CGROUP_OURS && !cgroup_has_room(cgroup, 1))
+		return -EAGAIN;
 	pid = fork();
 	if (pid == 0) {
 		/* None of the supervisor's locks and sockets outlives it in here. */
@@ -206,5 +215,9 @@ void terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders
 		tell(&search, line);
 		_exit(0);
 	}
-	teller = pid > 0 ? pid : 0;
+	if (pid < 0)
+		return -EAGAIN;
+	teller = pid;
+	teller_since = clock_milliseconds();
+	return 0;
 }

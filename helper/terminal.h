@@ -22,8 +22,11 @@
  * be (su(1) from root's, login(1)), once to each, as found in the caller's /dev and /proc. Only pseudo, virtual and serial
  * terminals with the usual line discipline. Bytes that are not printable ASCII become '?'; line is cut after some 500. A terminal
  * that does not take it at once goes without. At most 16 are told. Needs root; the caller must not have a controlling terminal.
+ *
+ * Returns 0, or a negative errno when it may be tried again: -EBUSY while the line before is being written, -EAGAIN where no
+ * process can be made that writes.
  */
-void terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line);
+int terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line);
 
 /* The controlling terminal in a text like /proc/<pid>/stat, 0: none. proc_pid_stat(5) */
 dev_t terminal_in_stat(const char *text);

@@ -20,13 +20,14 @@
 static int64_t now;
 static struct notices notices;
 static char told[512], logged[512];
-static int n_told, n_logged;
+static int n_told, n_tried, n_logged;
+static bool nobody_writes;
 /* What the kernel's log has. */
 static struct oom_victim in_log;
 static int log_result;
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
-void __wrap_terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line);
+int __wrap_terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line);
 int __wrap_oom_find(const char *file, const char *path, uint64_t *sequence, struct oom_victim *ret_victim);
 void __wrap_syslog(int priority, const char *format, ...);
 void __wrap___syslog_chk(int priority, int flag, const char *format, ...);
@@ -48,14 +49,18 @@ static const struct notice_sandbox sandbox = {
 	.n_leaders = 2,
 };
 
-void __wrap_terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *of, size_t n, const char *line)
+int __wrap_terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *of, size_t n, const char *line)
 {
 	assert_ptr_equal(cgroup, &fake_cgroup);
 	assert_int_equal(uid, 1000);
 	assert_ptr_equal(of, leaders);
 	assert_int_equal(n, 2);
+	n_tried++;
+	if (nobody_writes)
+		return -EAGAIN;
 	snprintf(told, sizeof(told), "%s", line);
 	n_told++;
+	return 0;
 }
 
 int __wrap_oom_find(const char *file, const char *path, uint64_t *sequence, struct oom_victim *ret_victim)
@@ -107,7 +112,8 @@ static void start(const struct cgroup_backend *backend)
 	now = 1000;
 	memset(&notices, 0, sizeof(notices));
 	told[0] = logged[0] = '\0';
-	n_told = n_logged = 0;
+	n_told = n_tried = n_logged = 0;
+	nobody_writes = false;
 	log_result = 0;
 }
 
@@ -277,7 +283,7 @@ static void bytes_are_told_as_an_administrator_writes_them(void **state)
 static void others_have_words_for_the_terminals_too(void **state)
 {
 	(void)state;
-	notice_text(&sandbox, "pam_isolate: five minutes left");
+	notice_text(&notices, &sandbox, "pam_isolate: five minutes left");
 	assert_string_equal(told, "pam_isolate: five minutes left");
 	assert_int_equal(n_logged, 0);
 }
@@ -339,6 +345,73 @@ static void kinds_do_not_wait_for_each_other(void **state)
 	assert_int_equal(notice_milliseconds(&notices), 8000);
 }
 
+/* As when all tasks are in use, and we are in that group, too. */
+static void what_nobody_can_write_is_tried_again(void **state)
+{
+	(void)state;
+	nobody_writes = true;
+	refusals(3, LIMIT_OF_SANDBOX);
+	assert_int_equal(n_tried, 1);
+	assert_int_equal(n_logged, 1);
+	assert_int_equal(notice_milliseconds(&notices), 250);
+	now += 100;
+	notice_limits(&notices, &sandbox, NULL);
+	assert_int_equal(n_tried, 1);
+	now += 150;
+	assert_int_equal(notice_milliseconds(&notices), 0);
+	notice_limits(&notices, &sandbox, NULL);
+	assert_int_equal(n_tried, 2);
+	nobody_writes = false;
+	now += 250;
+	notice_limits(&notices, &sandbox, NULL);
+	assert_int_equal(n_told, 1);
+	assert_non_null(strstr(told, "(3 were refused)"));
+	assert_int_equal(n_logged, 1);
+	assert_int_equal(notice_milliseconds(&notices), -1);
+}
+
+static void what_nobody_can_write_is_given_up(void **state)
+{
+	(void)state;
+	nobody_writes = true;
+	notice_text(&notices, &sandbox, "pam_isolate: five minutes left");
+	while (notice_milliseconds(&notices) >= 0 && n_tried < 1000) {
+		now += notice_milliseconds(&notices);
+		notice_limits(&notices, &sandbox, NULL);
+	}
+	assert_in_range(n_tried, 30, 50);
+	assert_int_equal(n_told, 0);
+}
+
+static void of_two_lines_that_nobody_can_write_the_newer_is_told(void **state)
+{
+	(void)state;
+	nobody_writes = true;
+	notice_text(&notices, &sandbox, "pam_isolate: old");
+	notice_text(&notices, &sandbox, "pam_isolate: new");
+	nobody_writes = false;
+	now += 250;
+	notice_limits(&notices, &sandbox, NULL);
+	assert_string_equal(told, "pam_isolate: new");
+	assert_int_equal(n_told, 1);
+	assert_int_equal(notice_milliseconds(&notices), -1);
+}
+
+static void at_the_end_there_is_a_last_try(void **state)
+{
+	(void)state;
+	nobody_writes = true;
+	refusals(1, LIMIT_OF_SANDBOX);
+	nobody_writes = false;
+	notice_rest(&notices, &sandbox, NULL);
+	assert_int_equal(n_told, 1);
+	nobody_writes = true;
+	kills(1, LIMIT_OF_SANDBOX);
+	notice_rest(&notices, &sandbox, NULL);
+	assert_int_equal(n_told, 1);
+	assert_int_equal(notice_milliseconds(&notices), -1);
+}
+
 /* One event each second for an hour. */
 static int lines_of_an_hour(void (*happen)(uint64_t count, enum limit_owner limit))
 {
@@ -393,6 +466,10 @@ int main(void)
 		TEST(nothing_is_cut_off),
 		TEST(what_comes_too_soon_is_counted_in_the_next),
 		TEST(kinds_do_not_wait_for_each_other),
+		TEST(what_nobody_can_write_is_tried_again),
+		TEST(what_nobody_can_write_is_given_up),
+		TEST(of_two_lines_that_nobody_can_write_the_newer_is_told),
+		TEST(at_the_end_there_is_a_last_try),
 		TEST(of_endless_trouble_there_is_no_endless_talk),
 		TEST(no_news_is_no_notice),
 	};

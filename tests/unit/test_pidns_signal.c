@@ -40,12 +40,13 @@ static struct process {
 static size_t n_processes;
 static pid_t pid_of_fd[1024];
 static ino_t own_pidns, children_pidns;
+static struct cgroup cgroup;
 static bool full;        /* no process can be made */
 static bool setns_works; /* as it should */
 static bool never_stops;
 static int forks;      /* still to come, one while each list of processes is gone through */
 static int shouted[4]; /* to pid -1 */
-static size_t n_shouted, n_lists;
+static size_t n_shouted, n_lists, n_tried;
 static char order[1024]; /* of all signals: S stop, t the signal, c continue */
 
 static void add(pid_t pid, ino_t pidns, char state)
@@ -72,8 +73,9 @@ static struct process *process_of(pid_t pid)
 static int set_up(void **state)
 {
 	(void)state;
-	n_processes = n_shouted = n_lists = 0;
+	n_processes = n_shouted = n_lists = n_tried = 0;
 	own_pidns = children_pidns = HOST;
+	cgroup.owner = CGROUP_OURS;
 	full = setns_works = true;
 	never_stops = false;
 	forks = 0;
@@ -97,7 +99,8 @@ int __wrap_sys_pidfd_send_signal(int pidfd, int signal);
 pid_t __wrap_vfork_call(int (*function)(void *data), void *data, int flags);
 void __wrap_vfork_reap(pid_t pid);
 ssize_t __wrap_read_file_at(int dirfd, const char *path, char *buffer, size_t size);
-int __wrap_cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data);
+int __wrap_cgroup_each_process(const struct cgroup *of, void (*function)(pid_t pid, void *data), void *data);
+bool __wrap_cgroup_has_room(const struct cgroup *of, unsigned int n);
 
 int __wrap_stat(const char *path, struct stat *st)
 {
@@ -164,6 +167,7 @@ pid_t __wrap_vfork_call(int (*function)(void *data), void *data, int flags)
 	ino_t own = own_pidns, children = children_pidns;
 
 	assert_int_equal(flags, 0);
+	n_tried++;
 	if (full)
 		return -EAGAIN;
 	own_pidns = children_pidns;
@@ -188,11 +192,18 @@ ssize_t __wrap_read_file_at(int dirfd, const char *path, char *buffer, size_t si
 	return process ? snprintf(buffer, size, "%d (a) T 1) %c 1 1 1 0", pid, process->state) : -ENOENT;
 }
 
-int __wrap_cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid_t pid, void *data), void *data)
+bool __wrap_cgroup_has_room(const struct cgroup *of, unsigned int n)
+{
+	assert_ptr_equal(of, &cgroup);
+	assert_int_equal(n, 2);
+	return !full;
+}
+
+int __wrap_cgroup_each_process(const struct cgroup *of, void (*function)(pid_t pid, void *data), void *data)
 {
 	size_t n = n_processes;
 
-	(void)cgroup;
+	assert_ptr_equal(of, &cgroup);
 	n_lists++;
 	for (size_t i = 0; i < n; i++)
 		function(processes[i].pid, data);
@@ -206,7 +217,7 @@ int __wrap_cgroup_each_process(const struct cgroup *cgroup, void (*function)(pid
 
 static void send_to_all(int signal)
 {
-	pidns_signal(NULL, INIT, INIT_PIDFD, signal);
+	pidns_signal(&cgroup, INIT, INIT_PIDFD, signal);
 }
 
 static void assert_told(pid_t pid, const int *signals, size_t n)
@@ -271,6 +282,21 @@ static void each_is_told_where_no_process_can_be_made(void **state)
 	assert_string_equal(order, "SStctctc");
 }
 
+/* A fork that is refused would be counted as the user's. */
+static void none_is_tried_to_be_made_in_a_full_group_of_our_own(void **state)
+{
+	(void)state;
+	send_to_all(SIGTERM);
+	assert_int_equal(n_tried, 1);
+	cgroup.owner = CGROUP_SYSTEMDS;
+	send_to_all(SIGTERM);
+	assert_int_equal(n_tried, 1);
+	assert_int_equal(process_of(FIRST)->n_told, 5);
+	full = false;
+	send_to_all(SIGTERM);
+	assert_int_equal(n_shouted, 2);
+}
+
 static void who_has_ended_is_not_stopped(void **state)
 {
 	static const int signals[] = { SIGTERM, SIGCONT };
@@ -322,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup(nobody_is_told_without_a_namespace_of_theirs, set_up),
 		cmocka_unit_test_setup(nobody_is_told_when_pid_1_has_gone, set_up),
 		cmocka_unit_test_setup(each_is_told_where_no_process_can_be_made, set_up),
+		cmocka_unit_test_setup(none_is_tried_to_be_made_in_a_full_group_of_our_own, set_up),
 		cmocka_unit_test_setup(who_has_ended_is_not_stopped, set_up),
 		cmocka_unit_test_setup(children_of_the_last_moment_are_told_too, set_up),
 		cmocka_unit_test_setup(who_cannot_be_stopped_is_not_waited_for, set_up),

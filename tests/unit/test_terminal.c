@@ -107,9 +107,8 @@ static const char *seen(int i)
 #define SEEN(line) "\r\r\n" line "\r\r\n"
 
 /* A process of its own writes; this one waits for it, and leaves it to be waited for again. */
-static void tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line)
+static void wait_for_teller(void)
 {
-	terminals_tell(cgroup, uid, leaders, n_leaders, line);
 	for (int i = 0; i < 300; i++) {
 		siginfo_t info = { .si_pid = 0 };
 
@@ -117,6 +116,12 @@ static void tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, s
 			return;
 		poll(NULL, 0, 1);
 	}
+}
+
+static void tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders, size_t n_leaders, const char *line)
+{
+	terminals_tell(cgroup, uid, leaders, n_leaders, line);
+	wait_for_teller();
 }
 
 static void each_terminal_is_told_once(void **state)
@@ -198,6 +203,34 @@ static void a_terminal_that_does_not_listen_is_not_waited_for(void **state)
 	assert_string_equal(seen(0), "");
 }
 
+/* In a scope of systemd's. */
+static void nobody_is_told_from_within_a_full_group(void **state)
+{
+	(void)state;
+	fake_cgroup.owner = CGROUP_SYSTEMDS;
+	fake_write(CGROUP_SANDBOX, "pids", "pids.max", "40\n");
+	fake_write(CGROUP_SANDBOX, "pids", "pids.current", "40\n");
+	assert_int_equal(terminals_tell(&fake_cgroup, getuid(), NULL, 0, "hello"), -EAGAIN);
+	fake_write(CGROUP_SANDBOX, "pids", "pids.current", "39\n");
+	tell(&fake_cgroup, getuid(), NULL, 0, "hello");
+	assert_string_equal(seen(0), SEEN("hello"));
+	/* From outside it does not matter. */
+	fake_cgroup.owner = CGROUP_OURS;
+	fake_write(CGROUP_SANDBOX, "pids", "pids.current", "40\n");
+	tell(&fake_cgroup, getuid(), NULL, 0, "again");
+	assert_string_equal(seen(0), SEEN("again"));
+}
+
+static void who_is_writing_is_not_interrupted(void **state)
+{
+	(void)state;
+	assert_int_equal(terminals_tell(&fake_cgroup, getuid(), NULL, 0, "hello"), 0);
+	while (terminals_tell(&fake_cgroup, getuid(), NULL, 0, "again") == -EBUSY)
+		poll(NULL, 0, 1);
+	wait_for_teller();
+	assert_memory_equal(seen(0), SEEN("hello"), strlen(SEEN("hello")));
+}
+
 static void a_terminal_that_carries_something_else_is_left_alone(void **state)
 {
 	int null = 27; /* N_NULL */
@@ -268,6 +301,8 @@ int main(void)
 		TEST(only_printable_characters_get_through),
 		TEST(a_long_line_is_cut),
 		TEST(a_terminal_that_does_not_listen_is_not_waited_for),
+		TEST(nobody_is_told_from_within_a_full_group),
+		TEST(who_is_writing_is_not_interrupted),
 		TEST(a_terminal_that_carries_something_else_is_left_alone),
 		TEST(a_terminal_without_a_name_is_not_told),
 		cmocka_unit_test(the_terminal_stands_behind_any_name),
