@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -42,7 +43,11 @@ static int deliver(void *data)
 {
 	struct midwife *midwife = data;
 	const struct pidns_plan *plan = midwife->plan;
-	struct clone_args args = { .flags = plan->namespaces | CLONE_PARENT };
+	/* The kernel says who PID 1 is: killed before we could, we would leave one that nobody knows of. */
+	struct clone_args args = {
+		.flags = plan->namespaces | CLONE_PARENT | CLONE_PARENT_SETTID,
+		.parent_tid = (uintptr_t)&midwife->result,
+	};
 	int r = cgroup_enter(plan->cgroup, 0, midwife->err);
 
 	if (r >= 0)
