@@ -366,12 +366,14 @@ static int write_both(const struct cgroup *cgroup, const struct cgroup_hierarchy
 	const struct policy_effective *effective, struct error *err)
 {
 	AUTO_CLOSE int user = hierarchy->session < 0 ? -1 : open_dir_at(hierarchy->session, "..");
-	AUTO_CLOSE int top = user < 0 ? -1 : open_dir_at(user, "..");
+	AUTO_CLOSE int top = user < 0 ? user : open_dir_at(user, "..");
 	int r;
 
 	/* The running sandbox is not in the hierarchies that only the new policy needs. */
-	if (top < 0)
+	if (hierarchy->session < 0)
 		return error_set(err, ENOTSUP, "cgroup", "the running sandbox is not in the %s hierarchy", hierarchy->controller);
+	if (top < 0)
+		return error_set(err, -top, "cgroup", "open the groups above %s of %s", cgroup->path, hierarchy->controller);
 	r = cgroup->backend->prepare_group(cgroup, effective, user, top, err);
 	if (r >= 0)
 		r = cgroup->backend->prepare_group(cgroup, effective, hierarchy->session, user, err);
@@ -398,7 +400,8 @@ int cgroup_update(const struct policy_effective *effective, const char *path, st
 	struct cgroup cgroup;
 	int r;
 
-	if (cgroup_systemd_runs())
+	/* By the path, which is never in doubt: cgroup_systemd_runs() may be. */
+	if (strncmp(path, "/" CGROUP_TOP "/", strlen("/" CGROUP_TOP "/")) != 0)
 		return 0;
 	r = find(path, CGROUP_OURS, effective, &cgroup, err);
 	if (r < 0)

@@ -3,7 +3,7 @@
 #define ISOLATE_HELPER_CLIENT_H
 
 /* The leader's side of protocol.h: starts the helper, asks, and closes. Used in other people's processes: no global state, no
- * signal handler, no child, no fd left open. */
+ * signal handler, no child, no fd left open. A helper that cannot join closes by it, too: join.c. */
 
 #include "helper/protocol.h"
 #include "lib/error.h"

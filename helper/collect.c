@@ -131,13 +131,17 @@ static void count(struct collection *collection, int r, const struct error *err)
 static void for_each_name(struct collection *collection, int directory, bool hidden,
 	int (*function)(const struct record_store *store, const char *name, struct error *err))
 {
-	AUTO_CLOSEDIR DIR *names = fdopendir(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	AUTO_CLOSE int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSEDIR DIR *names = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *entry;
 	struct error err;
 
-	if (!names)
+	if (!names) {
 		count(collection, error_set(&err, errno, "collect", "directory"), &err);
-	while (names && (entry = readdir(names)))
+		return;
+	}
+	fd = -1;
+	while ((entry = readdir(names)))
 		if ((entry->d_name[0] == '.') == hidden && strlen(entry->d_name) <= SESSION_ID_SIZE)
 			count(collection, function(collection->store, entry->d_name, &err), &err);
 }

@@ -3,6 +3,7 @@
 
 #include "helper/cgroup_systemd.h"
 #include "helper/cgroupns.h"
+#include "helper/client.h"
 #include "helper/sandbox.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
 
 /* ---- the helper ---- */
@@ -138,11 +140,19 @@ static int hear_reply(int socket, struct way_in *way, struct error *err)
 	return 0;
 }
 
-/* A supervisor that was killed half-way may have moved him already. */
-static void bring_back(const char *path, const struct cgroup_stay *stay, pid_t leader)
+/*
+ * A supervisor that was not heard has taken him in, and is told that he leaves; or is about to, and finds that nobody listens any
+ * more. One that was killed half-way may have moved him already.
+ */
+static void bring_back(int socket, const struct request *request, const char *path, const struct cgroup_stay *stay, pid_t leader)
 {
+	struct client supervisor = CLIENT_NONE;
 	struct cgroup cgroup;
 
+	shutdown(socket, SHUT_RDWR);
+	if (client_reach(request->id, &supervisor, NULL) >= 0)
+		client_close(&supervisor, NULL);
+	client_release(&supervisor);
 	if (!stay->home || cgroup_find(path, CGROUP_OURS, &cgroup, NULL) < 0)
 		return;
 	cgroup_send_home(&cgroup, stay->home, leader, NULL);
@@ -185,8 +195,10 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	ret_way->supervisor = open_peer(socket, &supervisor);
 	if (ret_way->supervisor == -EXDEV)
 		return error_set(err, EALREADY, "join", "this process is in a sandbox already");
-	if (ret_way->supervisor < 0)
+	if (ret_way->supervisor == -ESRCH)
 		return JOIN_ENDED;
+	if (ret_way->supervisor < 0)
+		return error_set(err, -ret_way->supervisor, "join", "the supervisor of the user's sandbox");
 	lifted = lift(effective, &offer);
 	r = cgroup_read_home(leader, &stay.home, err);
 	if (r >= 0)
@@ -201,7 +213,7 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 	if (r >= 0)
 		r = hear_reply(socket, ret_way, err);
 	if (r < 0)
-		bring_back(offer.cgroup, &stay, leader);
+		bring_back(socket, request, offer.cgroup, &stay, leader);
 	free(stay.home);
 	return r;
 }
@@ -235,7 +247,9 @@ static struct session *hear_session(int socket, struct sandbox *sandbox, struct 
 	size_t n_fds = 0;
 	ssize_t n = receive_message(socket, &join, sizeof(join), fds, &n_fds);
 
-	if (n_fds != 1 || !is_in_order(&join, n, sandbox))
+	if (n < 0)
+		error_set(err, (int)-n, "join", "hear who comes");
+	else if (n_fds != 1 || !is_in_order(&join, n, sandbox))
 		error_set(err, EPROTO, "join", "not asked by isolate-helper");
 	else
 		session = session_new(&join.request, join.leader, fds[0]);
@@ -266,6 +280,7 @@ void join_admit(struct sandbox *sandbox, int socket)
 	}
 	if (session)
 		reply.err = (struct error){ .errnum = 0 };
-	/* A helper that does not listen any more has ended, and its leader with it, or he gives up: his end is seen. */
-	send_message(socket, &reply, sizeof(reply), session ? fds : NULL, session ? JOIN_FDS : 0);
+	/* Who cannot be told is not in: his helper tries again, or has given up. */
+	if (send_message(socket, &reply, sizeof(reply), session ? fds : NULL, session ? JOIN_FDS : 0) < 0 && session)
+		sandbox_dismiss(sandbox);
 }

@@ -10,7 +10,8 @@
  *   helper -> supervisor   struct join_request, leader's pidfd        who comes, his scope made
  *   supervisor -> helper   struct join_reply, pidfd of init, M′       he is in
  *
- * When the sandbox ends meanwhile the helper sees the end of the stream.
+ * When the sandbox ends meanwhile the helper sees the end of the stream; when the helper gives up so does the supervisor, and
+ * takes nobody in.
  */
 
 #include "helper/cgroup.h"
@@ -70,8 +71,7 @@ int join_ask(int socket, const struct request *request, const struct policy_effe
 /* The supervisor's side: the first word to a helper that has connected. 0 or a negative errno. */
 int join_offer(const struct sandbox *sandbox, int socket);
 
-/* What it answers: hears who comes, takes him in, says so. *ret_session is then one of the sandbox's. NULL: he was refused, and
- * err says why. */
+/* What it answers: hears who comes, takes him in or refuses him, and says so. */
 void join_admit(struct sandbox *sandbox, int socket);
 
 #endif

@@ -424,8 +424,9 @@ static int make_or_join(struct plan *plan, struct sandbox *sandbox, struct way_i
 		AUTO_CLOSE int socket = -1;
 		int r = shared_lock(&sandbox->store, sandbox->shared_name, &lock, err);
 
-		if (r >= 0)
-			r = shared_connect(&sandbox->store, sandbox->shared_name, &socket, err);
+		if (r < 0)
+			return r;
+		r = shared_connect(&sandbox->store, sandbox->shared_name, &socket, err);
 		if (r == -ENOENT) {
 			r = make_or_undo(plan, sandbox, way, err);
 			if (r < 0)

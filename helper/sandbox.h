@@ -79,6 +79,9 @@ int sandbox_publish(struct sandbox *sandbox, struct session *session, struct err
 /* Takes a session in, whose leader is in his scope, if he has one of systemd's: moves him, and makes its record. */
 int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error *err);
 
+/* Undoes the last sandbox_admit(). */
+void sandbox_dismiss(struct sandbox *sandbox);
+
 /* How many leaders are in. */
 size_t sandbox_count(const struct sandbox *sandbox);
 

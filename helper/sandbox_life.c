@@ -77,6 +77,15 @@ int sandbox_admit(struct sandbox *sandbox, struct session *session, struct error
 	return 0;
 }
 
+void sandbox_dismiss(struct sandbox *sandbox)
+{
+	struct session *session = sandbox->sessions;
+
+	sandbox_leave(sandbox, session, NULL);
+	sandbox->sessions = session->next;
+	session_free(session, &sandbox->store);
+}
+
 size_t sandbox_count(const struct sandbox *sandbox)
 {
 	size_t n = 0;

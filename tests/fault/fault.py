@@ -256,9 +256,12 @@ def _process(pid: int, name: str) -> dict[str, str]:
     }
 
 
+LIMITS = ("memory.limit_in_bytes", "pids.max", "cpu.cfs_quota_us")
+
+
 def _limits(session: Session, pid: int) -> dict[str, str]:
     found = {}
-    for controller, file in (("memory", "memory.limit_in_bytes"), ("pids", "pids.max"), ("cpu", "cpu.cfs_quota_us")):
+    for controller, file in zip(("memory", "pids", "cpu"), LIMITS):
         for of_user in (False, True):
             try:
                 found[f"{file}{' of the user' if of_user else ''}"] = session.read(controller, file, of_user)
@@ -276,7 +279,9 @@ def snapshot(m: Machine, leader: Leader) -> dict[str, str]:
         return {"records": str(len(records))}
     session, child = records[0], int(leader.said["child"][0])
     init, host = namespaces(session.init), namespaces()
-    found = {"hostname": leader.said["inside"][0], "environment": read_text(f"/proc/{child}/environ").replace("\0", " ")}
+    together = [one for one in m.sessions() if one.sandbox() == session.sandbox()]
+    found = {"hostname": leader.said["inside"][0], "environment": read_text(f"/proc/{child}/environ").replace("\0", " "),
+             "logins in it": str(len(together))}
     for name, pid in (("child", child), ("init", session.init), ("supervisor", session.supervisor), ("leader", leader.pid)):
         found[f"{name} is in"] = _where(pid, init, host)
         found |= {f"{name}'s {what}": text for what, text in _process(pid, name).items() if name != "leader"}
@@ -309,11 +314,15 @@ def weaknesses(m: Machine, leader: Leader, good: dict[str, str], is_known=lambda
 # ---- what is left ---------------------------------------------------------
 
 
-def collect(m: Machine) -> list[str]:
-    """Sweeps up what remains of sessions whose supervisor was killed or could not do its work. Returns what is wrong with that."""
+def sweep(m: Machine) -> list[str]:
+    """What remains of sessions whose supervisor was killed or could not do its work. Returns what is wrong with that."""
     done = m.isolatectl("gc")
-    wrong = [f"isolatectl gc: exit {done.status}, {done.err}"] if done.status or done.err else []
-    return wrong + [f"after gc: {line}" for line in left(m)]
+    return [f"isolatectl gc: exit {done.status}, {done.err}"] if done.status or done.err else []
+
+
+def collect(m: Machine) -> list[str]:
+    """The same, and then nothing is left."""
+    return sweep(m) + [f"after gc: {line}" for line in left(m)]
 
 
 def left(m: Machine, within: float = ENDS) -> list[str]:
@@ -358,8 +367,10 @@ class Injector:
     def __init__(self, m: Machine, path: str, before: tuple[str, ...] = (), **words):
         self.path, self.before, self.words = path, before, words
         self.login = {}  # what else its logins are started with
-        self.prepare = lambda: None  # called before each of them; and after it, with what that has returned
-        self.finish = lambda _prepared: None
+        self.prepare = lambda: None  # called before each of them
+        self.orders_are_for_the_prepared = False
+        self.finish = lambda _prepared: ([], [])  # called at its end, with what that has returned: what is wrong, and what was left
+        self.accounts_besides = 0  # of other sessions that have ended by then
         self.record = f"{m.directory}/calls"
 
     def order(self, call: Call | None = None, number: int = 0, onwards: bool = False) -> None:

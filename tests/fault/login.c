@@ -7,7 +7,7 @@
  * It writes itself to the cgroup.procs file PROCS first, as a machine would have its leaders somewhere else than its tests. It
  * says what happens on stdout, one line each: "told TEXT" what the user was told, "open CODE" and "close CODE" what PAM returned,
  * "child PID", "end STATUS" of the program, and "home" or "abroad": whether it is in all the namespaces and cgroups again that it
- * came from. The program has the same stdin and stdout.
+ * came from. The program has the same stdin and stdout. Who is refused stays until it gets a line.
  */
 #include "lib/cleanup.h"
 #include "lib/fd.h"
@@ -107,6 +107,7 @@ int main(int argc, char **argv)
 	const struct passwd *entry;
 	pam_handle_t *pamh = NULL;
 	struct place before;
+	bool opened;
 	int r;
 
 	if (argc < 5)
@@ -122,7 +123,8 @@ int main(int argc, char **argv)
 	r = pam_open_session(pamh, 0);
 	mark(PHASE_NONE);
 	printf("open %d\n", r);
-	if (r == PAM_SUCCESS) {
+	opened = r == PAM_SUCCESS;
+	if (opened) {
 		run_program(pamh, entry, argv + 4);
 		mark(PHASE_CLOSE);
 		r = pam_close_session(pamh, 0);
@@ -130,6 +132,8 @@ int main(int argc, char **argv)
 		printf("close %d\n", r);
 	}
 	say_where(&before);
+	if (!opened)
+		getchar();
 	pam_end(pamh, r);
 	return 0;
 }

@@ -45,16 +45,25 @@ MAY_GO_ON = [
     (".*", "munmap|madvise", ".*", ".*", "some memory more"),
     (".*", "waitid", ".*", "EINTR", "tried again"),
     (".*", "fcntl", ".*", ".*", "musl's second try at O_CLOEXEC, which open(2) has done; a stdio stream's flags"),
-    ("helper", "brk|mmap", ".*", "ENOMEM", "malloc has more than one way to memory; the last one failing is refused"),
+    ("helper|joiner", "brk|mmap", ".*", "ENOMEM", "malloc has more than one way to memory; the last one failing is refused"),
     ("helper", "lseek", ".*", ".*", "of a stream that is closed next"),
-    ("helper", "setsid", ".*", ".*", "fails for the leader of a process group, which needs none"),
-    ("helper", "prlimit64", ".*", "EPERM", "a root without CAP_SYS_RESOURCE: lift_limits()"),
-    ("helper", "openat", ".*/isolate.d", "ENOENT", "there need not be one"),
-    ("helper", "open", ".*/cpuacct", "ENOENT", "a machine without it; it has no limits, and what has is asked for by check_controllers()"),
-    ("helper", "fstat", "/sys/fs/cgroup/.*", "EIO", "is_open(): the same hierarchy twice would be EEXIST, and a refusal"),
-    ("helper", "openat|getdents64", r"\.|/sys/fs/cgroup/.*/isolate/\d+", ".*",
+    ("helper|joiner", "setsid", ".*", ".*", "fails for the leader of a process group, which needs none"),
+    ("helper|joiner", "prlimit64", ".*", "EPERM", "a root without CAP_SYS_RESOURCE: lift_limits()"),
+    ("helper|joiner", "openat", ".*/isolate.d", "ENOENT", "there need not be one"),
+    ("helper|joiner's limits", "open", ".*/cpuacct", "ENOENT",
+     "a machine without it; it has no limits, and what has is asked for by check_controllers()"),
+    ("helper|joiner's limits", "fstat", "/sys/fs/cgroup/[^/]*", "EIO",
+     "is_open(): the same hierarchy twice would be EEXIST, and a refusal"),
+    ("helper", "openat|fstat|getdents64", r"\.|/sys/fs/cgroup/.*/isolate/\d+", ".*",
      "lower_quotas(): if one stays too high the kernel refuses the user's quota, and that the login"),
-    ("helper", "flock", ".*", ".*", "without the lock a login beside an end of the same user may be refused, no more"),
+    ("joiner's limits", "openat|fstat|getdents64", r"\.|ID|cpu\.cfs_quota_us|/sys/fs/cgroup/.*/isolate/\d+", ".*",
+     "likewise; the joiner goes on then, with a line"),
+    ("joiner", "access", "/run/systemd/system", ".*", "a cgroup namespace more than is needed; once it is, this is refused"),
+    ("host", "accept4|sendmsg|recvmsg", ".*", ".*", "the joiner is still there, or is cut off, and tries again: make_or_join()"),
+    ("host", "ppoll", ".*", ".*", "tried again"),
+    ("host", "openat|pread64", r".*/pids\.(current|max)", ".*", "cgroup_has_room(): the kernel knows it all the same"),
+    ("host", "poll", ".*", ".*", "session_leader_lives(): in doubt he does"),
+    ("helper|host", "flock", ".*", ".*", "without the lock a login beside an end of the same user may be refused, no more"),
     ("helper", "openat", "/etc/shells", "ENOENT", "shells(5) need not be there; what is not covered cannot be executed in M'"),
     ("PID 1", "openat2", "/.*bin/.*", "ENOENT", "a shell that is not installed; what is not covered cannot be executed in M'"),
     ("PID 1", "prctl", "PR_SET_NAME", ".*", "only a name"),
@@ -62,22 +71,34 @@ MAY_GO_ON = [
     ("PID 1", "ppoll", ".*", ".*", "likewise"),
     ("leader", "openat|newfstatat|read", "(.*/status)?", ".*", "libcap-ng wants to know more than the effective set that is asked for"),
     ("leader", "openat|pread64|newfstatat", "(/proc/N/.*)?", ".*", "find_worthy_parent(): then that way home is not there"),
-    ("leader", "poll", ".*", "EINTR", "wait_readable() waits on"),
+    ("leader|joiner", "poll", ".*", "EINTR", "wait_readable() waits on"),
     ("leader", "getrandom", ".*", "EINTR", "libuuid has another source"),
     ("leader", "openat2", ".*", ".*", "the working directory is not to be had in the sandbox's view: set_namespaces()"),
     ("leader", "getcwd", ".*", ".*", "likewise"),
     ("leader's names", ".*", ".*", ".*", "the name service has more sources than it needs; if one too many fails the sandbox is not whole"),
 ]
 
+# After which a login may go on, if its sandbox is whole but for what a line says that it lacks.
+MAY_GO_ON_AND_SAY_SO = [
+    ("joiner", "statfs", ".*", ".*", "likewise: the first thing that update_limits() asks for"),
+    ("joiner's limits", ".*", ".*", ".*", "the sandbox keeps a limit that it was made with: update_limits()"),
+]
+
 # What the line may say instead of the errno that a call failed with: who, which call, of what, what is said; and why.
 TRANSLATED = [
-    ("helper", "arch_prctl|recvmsg", ".*", "Connection reset by peer|Broken pipe",
+    ("helper|joiner", "arch_prctl|recvmsg", ".*", "Connection reset by peer|Broken pipe",
      "it could not read the request, and so cannot answer: main()"),
-    ("helper", "access", "/run/systemd/system|/run/screen", "No such file or directory",
+    ("helper|joiner", "access", "/run/systemd/system|/run/screen", "No such file or directory",
      "what cannot be looked for is taken for there, and missed then"),
-    ("helper", "sendmsg", ".*", "Broken pipe", "it is its answer that fails"),
-    ("helper", "open", "/sys/fs/cgroup/.*", "Operation not supported", "a hierarchy that is not there: check_controllers()"),
-    ("helper", "openat", r"[a-z_]+\..*", "Operation not supported", "a file that the kernel does not have: write_value()"),
+    ("helper|joiner", "sendmsg", ".*", "Broken pipe", "it is its answer that fails"),
+    ("helper|joiner's limits", "open", "/sys/fs/cgroup/.*", "(Operation n|N)ot supported",
+     "a hierarchy that is not there: check_controllers()"),
+    ("helper|joiner's limits", "openat", r"[a-z_]+\..*", "(Operation n|N)ot supported",
+     "a file that the kernel does not have: write_value()"),
+    ("joiner's limits", "openat", r"isolate/\d+/ID", "Not supported", "a group that is not there: write_both()"),
+    ("joiner's limits", "openat|fstat|getdents64|pread64|write", r"\.|\d+|ID|cpu\.cfs_quota_us|/sys/fs/cgroup/cpu/.*",
+     "Invalid argument", "lower_quotas(): one stays too high, and the kernel refuses the user's quota"),
+    ("collector", "fcntl", ".*", "Bad file descriptor", "musl's fdopendir() takes it for one by O_PATH"),
     ("PID 1", "arch_prctl|write|prctl", ".*", "Protocol error", "isolate-init can say no more than that it is ready"),
     ("leader", "capget", ".*", "Input/output error", "libcap-ng does not tell"),
     ("leader's names", ".*", ".*", "Input/output error", "fill_group(), list_groups(): a second look has found something else"),
@@ -87,6 +108,8 @@ TRANSLATED = [
 
 # Not a failure, but an answer, and a wrong one.
 NOT_TRIED = [
+    ("joiner", "connect", ".*", "ECONNREFUSED", "a sandbox whose supervisor was killed: then another is made"),
+    ("joiner", "recvmsg", ".*", "ECONNRESET", "a sandbox that has ended: likewise"),
     ("collector", "open", "/sys/fs/cgroup/[^/]*", "ENOENT", "a hierarchy that is not there: then nothing is left in it"),
 ]
 

@@ -13,10 +13,10 @@ import signal
 from dataclasses import dataclass, field
 
 import fault
-from fault import (PAM_SESSION_ERR, PAM_SUCCESS, PAM_USER_UNKNOWN, PROGRAM_THAT_LEAVES, Call, Leader, add_results,
+from fault import (LIMITS, PAM_SESSION_ERR, PAM_SUCCESS, PAM_USER_UNKNOWN, PROGRAM_THAT_LEAVES, Call, Leader, add_results,
                    around_the_leader, collect, in_the_helpers_place, is_at_work, left, service, snapshot, weaknesses)
 from harness import Failed, alive, check, equal, kill, wait_for
-from tables import ERRNOS_OF, MAY_BE_SILENT, MAY_GO_ON, MAY_TAKE_TIME, MUSL, NOT_TRIED, PRCTL, TRANSLATED
+from tables import ERRNOS_OF, MAY_BE_SILENT, MAY_GO_ON, MAY_GO_ON_AND_SAY_SO, MAY_TAKE_TIME, MUSL, NOT_TRIED, PRCTL, TRANSLATED
 
 KILLED = "SIGKILL"
 
@@ -104,22 +104,27 @@ def collectors_part(calls: list[Call]) -> dict[tuple, str]:
 
 def record(m, injector, name: str, part) -> tuple[list[Call], dict[tuple, str], dict[str, str]]:
     """The calls of a good login, who makes them, and what sandbox it has."""
-    remains = injector.prepare()
-    injector.order()
-    leader = start(m, injector, name)
+    prepared, leader = start(m, injector, name)
     check(leader.open(), f"a login without any failure: {leader.said} {leader.log()}")
     good = snapshot(m, leader)
     leader.close()
     equal(leader.code("close"), PAM_SUCCESS, "its end")
-    injector.finish(remains)
+    equal(injector.finish(prepared), ([], []), "what was there besides it")
     equal(left(m), [], "what it left")
     calls = injector.calls()
     who = part(calls)
     return [call for call in calls if call.key() in who], who, good
 
 
-def start(m, injector, name: str) -> Leader:
-    return Leader(m, name, before=injector.before, cwd=m.directory, **injector.login)
+def start(m, injector, name: str, *order) -> tuple:
+    """What was prepared, and the login."""
+    if injector.orders_are_for_the_prepared:
+        injector.order(*order)
+        prepared = injector.prepare()
+    else:
+        prepared = injector.prepare()
+        injector.order(*order)
+    return prepared, Leader(m, name, before=injector.before, cwd=m.directory, **injector.login)
 
 
 def is_tried(who: str, call: Call, error: str) -> bool:
@@ -176,8 +181,12 @@ def words_for(error: str) -> list[str]:
 
 
 def is_the_failure(outcome: Outcome, line: str) -> bool:
-    """A difference that is no more than what failed: an fd that was not closed, a shell that is not there and not covered."""
-    return (line.startswith("init's fds") and outcome.call.call == "close") or \
+    """
+    A difference that is no more than what failed: an fd that was not closed, a shell that is not there and not covered, a limit
+    of which a line says that it was not changed.
+    """
+    return ("'s fds: " in line and outcome.call.call == "close") or \
+        (line.startswith(LIMITS) and "keeps a limit: " in str(outcome.logged)) or \
         (line.startswith("leader's mounts:  instead of") and bool(re.fullmatch("/etc/shells|/.*bin/.*", outcome.call.object)))
 
 
@@ -188,20 +197,25 @@ def went_on(m, leader: Leader, good: dict[str, str], outcome: Outcome) -> None:
         outcome.verdict = "goes on, but the user's program does not run"
         outcome.wrong.append(f"the program ended with {leader.said.get('end')}")
     else:
+        outcome.logged = leader.log()
         outcome.wrong += [f"weaker: {line}" for line in weaknesses(m, leader, good, lambda line: is_the_failure(outcome, line))]
-    if outcome.who not in AFTERWARDS and not fits(MAY_GO_ON, outcome, outcome.error):
+    if outcome.who not in AFTERWARDS and not may_go_on(outcome):
         outcome.wrong.append("no reason is known why it may go on")
     leader.close()
     code = leader.code("close")
     if code not in (PAM_SUCCESS, None):
         with contextlib.suppress(Failed):
             wait_for(leader.log, 1)
-        outcome.logged = leader.log()
         outcome.verdict += f", its close says {code}"
-        if len(outcome.logged) == 0:
+        if len(leader.log()) == 0:
             outcome.wrong.append("its close fails without a line")
-        others = [line for line in outcome.logged if not says(outcome, line.split(": ")[-1])]
-        outcome.wrong += [f"it was {outcome.error}, a line says {line}" for line in others]
+    outcome.logged = leader.log()
+    others = [line for line in outcome.logged if not says(outcome, line.split(": ")[-1])]
+    outcome.wrong += [f"it was {outcome.error}, a line says {line}" for line in others]
+
+
+def may_go_on(outcome: Outcome) -> bool:
+    return fits(MAY_GO_ON, outcome, outcome.error) or (bool(outcome.logged) and fits(MAY_GO_ON_AND_SAY_SO, outcome, outcome.error))
 
 
 # Once there is a sandbox whatever fails may not end it: nor may it go on beyond its end.
@@ -223,15 +237,12 @@ def fail(m, injector, name: str, who: str, call: Call, error: str, good: dict[st
 def fail_once(m, injector, name: str, who: str, call: Call, error: str, good: dict[str, str]) -> Outcome:
     """One login at which one call is to fail."""
     outcome = Outcome(who, call, error)
-    remains = injector.prepare()
-    injector.order(call, getattr(errno, error))
-    leader = start(m, injector, name)
+    prepared, leader = start(m, injector, name, call, getattr(errno, error))
     try:
         leader.open()
         if leader.code("open") == PAM_SUCCESS:
             went_on(m, leader, good, outcome)
         elif "open" in leader.said:
-            leader.close()
             refused(leader, outcome)
         else:
             leader.close()
@@ -244,16 +255,27 @@ def fail_once(m, injector, name: str, who: str, call: Call, error: str, good: di
             outcome.verdict = f"{outcome.verdict}, and hangs"
             outcome.wrong.append("hangs")
     finally:
+        finish(injector, prepared, outcome)
         leader.kill()
         leader.end()
-        injector.finish(remains)
-    look_for_remains(m, leader, outcome)
+    look_for_remains(m, injector, leader, outcome)
     outcome.made = any(one.fails for one in injector.calls())
     if not outcome.made:
         outcome.verdict += " (the call was not made)"
         if outcome.who not in AFTERWARDS:
             outcome.wrong.append("three logins in which the call was not made")
     return outcome
+
+
+def fail_each(m, injector, name: str, part) -> list[Outcome]:
+    calls, who, good = record(m, injector, name, part)
+    return [fail(m, injector, name, who[call.key()], call, error, good) for call, error in work(calls, who)]
+
+
+def finish(injector, prepared, outcome: Outcome) -> None:
+    wrong, remains = injector.finish(prepared)
+    outcome.wrong += [line for line in wrong if not is_the_failure(outcome, line)]
+    outcome.left += remains
 
 
 def wait_for_the_slow(m, outcome: Outcome) -> None:
@@ -263,23 +285,25 @@ def wait_for_the_slow(m, outcome: Outcome) -> None:
             wait_for(lambda: not is_at_work(m), 12)
 
 
-def look_for_account(leader: Leader, outcome: Outcome) -> None:
+def look_for_account(injector, leader: Leader, outcome: Outcome) -> None:
     """One line, whatever it does not know."""
+    wanted = 1 + injector.accounts_besides
     with contextlib.suppress(Failed):
-        wait_for(leader.accounts, 0.5)
-    if len(leader.accounts()) != 1:
+        wait_for(lambda: len(leader.accounts()) >= wanted, 0.5)
+    if len(leader.accounts()) != wanted:
         outcome.wrong.append(f"{len(leader.accounts())} lines of accounting")
 
 
-def look_for_remains(m, leader: Leader, outcome: Outcome) -> None:
+def look_for_remains(m, injector, leader: Leader, outcome: Outcome) -> None:
     """What is left must have been said, if not then, then by the next collection, and go by it."""
-    outcome.left = left(m)
-    if outcome.left and is_at_work(m):
+    remains = left(m)
+    if remains and is_at_work(m):
         wait_for_the_slow(m, outcome)
-        outcome.left = left(m, 0)
+        remains = left(m, 0)
+    outcome.left += remains
     outcome.logged = leader.log()
     if "inside" in leader.said and not fits(MAY_BE_SILENT, outcome, outcome.error):
-        look_for_account(leader, outcome)
+        look_for_account(injector, leader, outcome)
     if not outcome.left:
         return
     wrong = collect(m)
@@ -301,6 +325,7 @@ def plain(m, text: str) -> str:
         if user.uid:
             text = re.sub(rf"(?<!\d){user.uid}(?!\d)", "UID", text)
     text = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=^ID=)[0-9a-f-]+", "ID", text)
+    text = re.sub(r"(?<=\.users/UID\.)[0-9a-f]{8}", "HASH", text)
     text = re.sub(r"(?<=user namespace of uid )\d+|(?<=setresuid )\d+|(?<=setresgid )\d+|(?<=look up group )(?:[1-9]\d*|UID)", "N", text)
     text = re.sub(r"^<\d+>.*?(pam_isolate|isolate-helper)", r"\1", text)
     text = text.replace(m.prefix, "PREFIX").replace(m.tag, "TAG")
@@ -366,22 +391,16 @@ def conclude(m, title: str, outcomes: list[Outcome]) -> None:
 
 
 def fault_each_call_of_the_helper(m):
-    outcomes = []
     with service(m) as name, in_the_helpers_place(m) as injector:
         injector.login = {"program_of_user": PROGRAM_THAT_LEAVES}
-        calls, who, good = record(m, injector, name, helpers_part)
-        for call, error in work(calls, who):
-            outcomes.append(fail(m, injector, name, who[call.key()], call, error, good))
+        outcomes = fail_each(m, injector, name, helpers_part)
     conclude(m, "The helper, which becomes the supervisor, and its children", outcomes)
 
 
 def fault_each_call_of_the_leader(m):
-    outcomes = []
     injector = around_the_leader(m)
     with service(m) as name:
-        calls, who, good = record(m, injector, name, leaders_part)
-        for call, error in work(calls, who):
-            outcomes.append(fail(m, injector, name, who[call.key()], call, error, good))
+        outcomes = fail_each(m, injector, name, leaders_part)
     conclude(m, "The leader, and what it starts the helper by", outcomes)
 
 
@@ -399,24 +418,22 @@ def leave_remains(m, name: str) -> Leader:
     return leader
 
 
-def end_remains(m, leader: Leader) -> None:
+def end_remains(m, leader: Leader) -> tuple[list[str], list[str]]:
     """When the collector has ended, by itself or by what failed."""
     with contextlib.suppress(Failed):
         wait_for(lambda: m.reap() or not is_at_work(m))
     leader.kill()
     leader.end()
+    return [], []
 
 
 def fault_each_call_of_a_collection(m):
     """By the collector that a login starts. Nobody waits for it, and what it could not do is done by the next."""
-    outcomes = []
     with service(m) as name, in_the_helpers_place(m) as injector:
         injector.login = {"collects": True}
         injector.prepare = lambda: leave_remains(m, name)
         injector.finish = lambda leader: end_remains(m, leader)
-        calls, who, good = record(m, injector, name, collectors_part)
-        for call, error in work(calls, who):
-            outcomes.append(fail(m, injector, name, who[call.key()], call, error, good))
+        outcomes = fail_each(m, injector, name, collectors_part)
     conclude(m, "The collector", outcomes)
 
 
@@ -448,8 +465,7 @@ def judge_the_killed(leader: Leader, outcome: Outcome) -> None:
 def kill_once(m, injector, name: str, who: str, call: Call) -> Outcome:
     """One login, of which one process is killed when it makes that call."""
     outcome = Outcome(who, call, KILLED)
-    injector.order(call, 0)
-    leader = start(m, injector, name)
+    prepared, leader = start(m, injector, name, call, 0)
     try:
         leader.open()
         leader.close()
@@ -457,7 +473,8 @@ def kill_once(m, injector, name: str, who: str, call: Call) -> Outcome:
     finally:
         leader.kill()
         leader.end()
-    outcome.left = left(m, 5)
+        finish(injector, prepared, outcome)
+    outcome.left += left(m, 5)
     outcome.logged = leader.log()
     if outcome.left:
         wrong = collect(m)
@@ -467,13 +484,15 @@ def kill_once(m, injector, name: str, who: str, call: Call) -> Outcome:
     return outcome
 
 
+def kill_at_some(m, injector, name: str, part) -> list[Outcome]:
+    chance = random.Random(fault.options.seed)
+    calls, who, _ = record(m, injector, name, part)
+    return [kill_once(m, injector, name, who[call.key()], call) for call in calls if chance.random() * 100 < fault.options.further]
+
+
 def fault_helper_is_killed_at_a_call(m):
     """The helper, its children and the supervisor: those calls that the seed has chosen."""
-    chance, outcomes = random.Random(fault.options.seed), []
     with service(m) as name, in_the_helpers_place(m) as injector:
         injector.login = {"program_of_user": PROGRAM_THAT_LEAVES}
-        calls, who, _ = record(m, injector, name, helpers_part)
-        for call in calls:
-            if chance.random() * 100 < fault.options.further:
-                outcomes.append(kill_once(m, injector, name, who[call.key()], call))
+        outcomes = kill_at_some(m, injector, name, helpers_part)
     conclude(m, "The helper, the supervisor and their children, killed at a call", outcomes)

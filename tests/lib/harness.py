@@ -265,6 +265,10 @@ class Session:
         self.leader, self.supervisor, self.init = int(fields["LEADER"]), int(fields["SUPERVISOR"]), int(fields["INIT"])
         self.cgroup, self.backend = fields["CGROUP"], fields["BACKEND"]
 
+    def sandbox(self) -> tuple:
+        """What the logins of a shared one have in common."""
+        return self.supervisor, self.init, self.cgroup
+
     def group(self, controller: str, of_user: bool = False) -> str:
         """Directory of the session's cgroup, or of the one around it, which all logins of the user share."""
         path = os.path.dirname(self.cgroup) if of_user else self.cgroup
