@@ -395,13 +395,18 @@ static int write_all_limits(const struct cgroup *cgroup, const struct policy_eff
 	return result;
 }
 
+bool cgroup_is_ours(const char *path)
+{
+	return strncmp(path, "/" CGROUP_TOP "/", strlen("/" CGROUP_TOP "/")) == 0;
+}
+
 int cgroup_update(const struct policy_effective *effective, const char *path, struct error *err)
 {
 	struct cgroup cgroup;
 	int r;
 
 	/* By the path, which is never in doubt: cgroup_systemd_runs() may be. */
-	if (strncmp(path, "/" CGROUP_TOP "/", strlen("/" CGROUP_TOP "/")) != 0)
+	if (!cgroup_is_ours(path))
 		return 0;
 	r = find(path, CGROUP_OURS, effective, &cgroup, err);
 	if (r < 0)

@@ -33,6 +33,9 @@ enum cgroup_owner { CGROUP_OURS, CGROUP_SYSTEMDS };
 
 #define CGROUP_PATH_MAX 96
 
+/* Whether path is of a group below CGROUP_TOP. */
+bool cgroup_is_ours(const char *path);
+
 struct cgroup {
 	const struct cgroup_backend *backend;
 	enum cgroup_owner owner;
@@ -121,6 +124,13 @@ ssize_t cgroup_read_file(const struct cgroup *cgroup, enum cgroup_level level, c
 /* Whether the sandbox's group and the user's have a place for n more tasks; true where that cannot be told. Others take places,
  * too: it may be wrong by then. */
 bool cgroup_has_room(const struct cgroup *cgroup, unsigned int n);
+
+/* Whether the limits leave us n processes. They bind us where we are in a group of systemd's, and there the kernel counts a fork
+ * of ours that it refuses as one of the user's, which he would be told of: so this is asked before. */
+static inline bool cgroup_lets_us_fork(const struct cgroup *cgroup, unsigned int n)
+{
+	return cgroup->owner == CGROUP_OURS || cgroup_has_room(cgroup, n);
+}
 
 /* Calls function for the sandbox's group, in the hierarchy of controller; for the groups in it where that is a slice, which has
  * no processes itself. 0 or a negative errno. */

@@ -217,19 +217,6 @@ static void tell_tasks(struct notices *notices, const struct notice_sandbox *who
 		words);
 }
 
-/* The newest line is the one that is worth a second try. */
-void notice_text(struct notices *notices, const struct notice_sandbox *who, const char *line)
-{
-	int64_t now = clock_milliseconds();
-
-	notices->line.text[0] = '\0';
-	if (terminals_tell(who->cgroup, who->uid, who->leaders, who->n_leaders, line) >= 0)
-		return;
-	snprintf(notices->line.text, sizeof(notices->line.text), "%s", line);
-	notices->line.next = now + RETRY_MILLISECONDS;
-	notices->line.last = now + LINE_MILLISECONDS;
-}
-
 static void try_line(struct notices *notices, const struct notice_sandbox *who, int64_t now)
 {
 	if (!notices->line.text[0] || now < notices->line.next)
@@ -238,6 +225,17 @@ static void try_line(struct notices *notices, const struct notice_sandbox *who, 
 	if (terminals_tell(who->cgroup, who->uid, who->leaders, who->n_leaders, notices->line.text) >= 0 ||
 		now >= notices->line.last)
 		notices->line.text[0] = '\0';
+}
+
+/* In the place of an older one: the newest is the one that is worth a second try. */
+void notice_text(struct notices *notices, const struct notice_sandbox *who, const char *line)
+{
+	int64_t now = clock_milliseconds();
+
+	snprintf(notices->line.text, sizeof(notices->line.text), "%s", line);
+	notices->line.next = now;
+	notices->line.last = now + LINE_MILLISECONDS;
+	try_line(notices, who, now);
 }
 
 /* ---- when ---- */

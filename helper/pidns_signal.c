@@ -3,6 +3,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/fd.h"
+#include "lib/proc.h"
 #include "lib/syscalls.h"
 #include "lib/vfork.h"
 
@@ -22,7 +23,6 @@
 /* A fork bomb of 64 tasks on one slow CPU stands still after a dozen. */
 #define STOP_PASSES 100
 
-/* Two processes are in the same namespace when these are equal (namespaces(7)). */
 static int stat_pidns(const char *process, struct stat *ret_st)
 {
 	char path[64];
@@ -31,11 +31,17 @@ static int stat_pidns(const char *process, struct stat *ret_st)
 	return stat(path, ret_st) < 0 ? -errno : 0;
 }
 
+/* namespaces(7) */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static bool is_in(const char *process, const struct stat *pidns)
 {
 	struct stat st;
 
-	return stat_pidns(process, &st) >= 0 && st.st_dev == pidns->st_dev && st.st_ino == pidns->st_ino;
+	return stat_pidns(process, &st) >= 0 && is_same(&st, pidns);
 }
 
 /* ---- by a process among them ---- */
@@ -104,15 +110,15 @@ static int open_inhabitant(const struct call *call, pid_t pid)
 	return pidfd >= 0 && is_in(process, call->pidns) ? take_fd(&pidfd) : -1;
 }
 
-/* proc_pid_stat(5); 0: it has gone. The name in it may hold any byte. */
+/* 0: it has gone. */
 static char state_of(pid_t pid)
 {
 	char path[32], text[1024];
 	const char *rest;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	rest = read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0 ? NULL : strrchr(text, ')');
-	return rest && rest[1] == ' ' ? rest[2] : 0;
+	rest = read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0 ? NULL : stat_behind_name(text);
+	return rest ? rest[0] : 0;
 }
 
 static void stop(pid_t pid, void *data)
@@ -155,15 +161,11 @@ void pidns_signal(const struct cgroup *cgroup, pid_t init, int init_pidfd, int s
 {
 	struct stat own, pidns;
 	char process[16];
-	bool is_full;
 
 	snprintf(process, sizeof(process), "%d", init);
-	if (stat_pidns(process, &pidns) < 0 || stat_pidns("self", &own) < 0 ||
-		(pidns.st_dev == own.st_dev && pidns.st_ino == own.st_ino))
+	if (stat_pidns(process, &pidns) < 0 || stat_pidns("self", &own) < 0 || is_same(&pidns, &own))
 		return;
-	/* Where we are in the group, too, what we cannot fork is counted as the user's. */
-	is_full = cgroup->owner != CGROUP_OURS && !cgroup_has_room(cgroup, HERALDS);
-	if (is_full || !signal_at_once(&pidns, init_pidfd, signal)) {
+	if (!cgroup_lets_us_fork(cgroup, HERALDS) || !signal_at_once(&pidns, init_pidfd, signal)) {
 		struct call call = { .init = init, .pidns = &pidns, .signal = signal };
 
 		signal_each(cgroup, &call);

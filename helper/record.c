@@ -294,7 +294,7 @@ static int read_session(int directory, struct record_remains *remains)
 		!find_line(text, "\nOWNER=", number, sizeof(number)))
 		return -EBADMSG;
 	remains->owner = (enum cgroup_owner)atoi(number);
-	if (remains->owner == CGROUP_OURS && strncmp(remains->cgroup, "/" CGROUP_TOP "/", strlen("/" CGROUP_TOP "/")) != 0)
+	if (remains->owner == CGROUP_OURS && !cgroup_is_ours(remains->cgroup))
 		return -EBADMSG;
 	if (!find_line(text, "\nLEADER=", number, sizeof(number)))
 		return -EBADMSG;

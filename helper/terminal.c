@@ -4,6 +4,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/fd.h"
+#include "lib/proc.h"
 #include "lib/syscalls.h"
 
 #include <errno.h>
@@ -48,12 +49,11 @@ static int64_t teller_since; /* clock_milliseconds() */
 
 dev_t terminal_in_stat(const char *text)
 {
-	/* The name before it may hold any byte, this one too; nothing after it does. */
-	const char *rest = strrchr(text, ')');
+	const char *rest = stat_behind_name(text);
 	unsigned int number;
 	int tty;
 
-	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %d", &tty) != 1)
+	if (!rest || sscanf(rest, "%*c %*d %*d %*d %d", &tty) != 1)
 		return 0;
 	number = (unsigned int)tty;
 	return makedev(number >> 8 & 0xfff, (number & 0xff) | (number >> 12 & 0xfff00));
@@ -204,8 +204,7 @@ int terminals_tell(const struct cgroup *cgroup, uid_t uid, const pid_t *leaders,
 	cgroup_each_process(cgroup, tell_terminal_of_process, &search);
 	if (search.n_found == 0)
 		return 0;
-	/* Where we are in the group, too, a fork that is refused is counted as the user's: that would be told next. */
-	if (cgroup->owner != CGROUP_OURS && !cgroup_has_room(cgroup, 1))
+	if (!cgroup_lets_us_fork(cgroup, 1))
 		return -EAGAIN;
 	pid = fork();
 	if (pid == 0) {

@@ -2,6 +2,7 @@
 #include "lib/duration.h"
 
 #include "lib/cleanup.h"
+#include "lib/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,18 +62,18 @@ static uint64_t unit_seconds(const char *name, size_t length)
 /* "30min" at *text, which is moved behind it and the blanks that follow. */
 static int take_part(const char **text, uint64_t *seconds)
 {
-	size_t digits = strspn(*text, "0123456789"), letters;
-	const char *unit = *text + digits + strspn(*text + digits, BLANKS);
-	uint64_t number = 0, factor;
+	const char *unit = *text;
+	uint64_t number, factor;
+	size_t letters;
+	int r = take_number(&unit, &number);
 
+	if (r < 0)
+		return r;
+	unit += strspn(unit, BLANKS);
 	letters = strcspn(unit, BLANKS "0123456789");
 	factor = unit_seconds(unit, letters);
-	if (digits == 0 || factor == 0)
+	if (factor == 0)
 		return -EINVAL;
-	for (size_t i = 0; i < digits; i++)
-		if (__builtin_mul_overflow(number, 10, &number) ||
-			__builtin_add_overflow(number, (uint64_t)((*text)[i] - '0'), &number))
-			return -ERANGE;
 	if (__builtin_mul_overflow(number, factor, &number) || __builtin_add_overflow(*seconds, number, seconds))
 		return -ERANGE;
 	*text = unit + letters + strspn(unit + letters, BLANKS);

@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/duration.h"
+#include "lib/number.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -53,37 +54,12 @@ static int refuse(struct error *err, const char *text, const char *reason)
 	return error_set(err, EINVAL, POLICY_STEP, "\"%s\": %s", shown(text).text, reason);
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_alnum(char c)
 {
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* Reads the digits at *text, moves *text behind them. -EINVAL when there are none, -ERANGE above INT64_MAX. */
-static int take_number(const char **text, uint64_t *ret_number)
-{
-	const char *at = *text;
-	uint64_t number = 0;
-
-	if (!is_digit(*at))
-		return -EINVAL;
-	for (; is_digit(*at); at++) {
-		uint64_t digit = (uint64_t)(*at - '0');
-
-		if (number > (INT64_MAX - digit) / 10)
-			return -ERANGE;
-		number = number * 10 + digit;
-	}
-	*text = at;
-	*ret_number = number;
-	return 0;
-}
-
-/* The same with the reason why not. form: how such a value is written, for the message. */
+/* take_number() with the reason why not. form: how such a value is written, for the message. */
 static int take_number_or_say(const char *whole, const char **text, const char *form, uint64_t *ret_number, struct error *err)
 {
 	int r = take_number(text, ret_number);

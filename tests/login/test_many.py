@@ -98,8 +98,6 @@ def login_while_another_of_the_user_ends(m):
 # ---- without what ssh costs ----
 
 
-
-
 def sample(leader: Leader) -> float:
     """The cost of a login, next to what the machine needs for anything just then."""
     before = work()
